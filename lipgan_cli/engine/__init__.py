@@ -1,0 +1,1 @@
+"""The engine: it never prints, never exits and knows no terminal."""

@@ -1,0 +1,1 @@
+"""Corpora on disk, prepared datasets and training samples."""

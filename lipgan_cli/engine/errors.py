@@ -1,0 +1,21 @@
+"""The one exception tree: what a user can be told in one line."""
+
+
+class LipganError(Exception):
+    """A failure with a message for the user and a hint on what to do about it.
+
+    The message says what, where (file, frame, second) and the value; the hint says what to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(LipganError):
+    """The user gave something that cannot be used: a wrong file, option or folder."""
+
+    exit_code = 2

@@ -1,0 +1,1 @@
+"""The generative adversarial network: two networks, one training core, pluggable losses."""

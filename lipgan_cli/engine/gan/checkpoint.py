@@ -1,0 +1,165 @@
+"""Checkpoints of a run: whole or not at all, in safetensors and JSON; nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.gan.core import Core
+from lipgan_cli.engine.paths import atomic_path
+
+FORMAT = 1
+_WEIGHTS, _TRAINING, _STATE = "generator.safetensors", "training.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        iteration: iterations done.
+        score: the held-out figure that makes a checkpoint the best (mouth PSNR, dB).
+        figures: the evaluation at this point.
+    """
+
+    iteration: int
+    score: float
+    figures: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run, a folder each, named by iteration.
+
+    The last two and the best hold the whole state of training; older ones keep the averaged
+    generator alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> list[Path]:
+        """The checkpoint folders, oldest first."""
+        return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
+
+    def save(self, core: Core, state: State) -> Path:
+        """Write a checkpoint and thin out the older ones."""
+        target = self.folder / f"{state.iteration:08d}"
+        with atomic_path(target) as temporary:
+            temporary.mkdir(parents=True)
+            save_file(averaged_weights(core), temporary / _WEIGHTS)
+            save_file(_training_state(core), temporary / _TRAINING)
+            description = {"format": FORMAT, **state.__dict__}
+            (temporary / _STATE).write_text(json.dumps(description, indent=2))
+        self._thin_out()
+        return target
+
+    def _thin_out(self) -> None:
+        whole = [path for path in self.all() if (path / _TRAINING).exists()]
+        best = self.best()
+        for path in whole[:-2]:
+            if path != best:
+                (path / _TRAINING).unlink()
+        for leftover in self.folder.glob(".*.part"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def best(self) -> Path | None:
+        """The checkpoint with the highest score, the latest of equals."""
+        return max(self.all(), key=lambda path: (read_state(path).score, path.name), default=None)
+
+    def restore(self, core: Core) -> State | None:
+        """Bring `core` to the newest whole checkpoint; None when there is none.
+
+        Raises:
+            InputError: the checkpoint is damaged or of other networks.
+        """
+        whole = [path for path in self.all() if (path / _TRAINING).exists()]
+        if not whole:
+            return None
+        state = read_state(whole[-1])
+        tensors = _load(whole[-1] / _TRAINING)
+        average = _load(whole[-1] / _WEIGHTS)
+        try:
+            _set_training_state(core, tensors, average)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise InputError(
+                f"the checkpoint {whole[-1]} does not fit this run: {str(error).splitlines()[0]}",
+                "resume it with the variant that it was made with",
+            ) from error
+        return state
+
+
+def read_state(checkpoint: Path) -> State:
+    """Read what a checkpoint folder says of itself.
+
+    Raises:
+        InputError: it is damaged or of another format.
+    """
+    try:
+        description = json.loads((checkpoint / _STATE).read_text())
+        if description.pop("format") != FORMAT:
+            raise InputError(f"the checkpoint {checkpoint} has a format that is not known")
+        return State(**description)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the checkpoint {checkpoint} is damaged: {error}") from error
+
+
+def weights_file(checkpoint: Path) -> Path:
+    """The averaged generator's file in a checkpoint folder."""
+    return checkpoint / _WEIGHTS
+
+
+def averaged_weights(core: Core) -> dict[str, Tensor]:
+    """The averaged generator's state, contiguous and on the CPU."""
+    return _plain(core.average.module.state_dict())
+
+
+def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _training_state(core: Core) -> dict[str, Tensor]:
+    tensors = {"average.count": core.average.n_averaged}
+    for name, network in core.networks().items():
+        tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
+        for index, moments in core.optimizers[name].state_dict()["state"].items():
+            tensors |= {f"adam.{name}.{index}.{key}": value for key, value in moments.items()}
+    return _plain(tensors)
+
+
+def _set_training_state(
+    core: Core, tensors: dict[str, Tensor], average: dict[str, Tensor]
+) -> None:
+    core.average.module.load_state_dict(average)
+    core.average.n_averaged.copy_(tensors["average.count"])
+    for name, network in core.networks().items():
+        network.load_state_dict(_below(tensors, f"{name}."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below(tensors, f"adam.{name}.").items():
+            index, _, moment = key.partition(".")
+            moments.setdefault(int(index), {})[moment] = value
+        groups = core.optimizers[name].state_dict()["param_groups"]
+        core.optimizers[name].load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged: {error}", "resume from another checkpoint") from error

@@ -1,0 +1,55 @@
+"""The critic (discriminator): a face and a sound in, an embedding of each out.
+
+Layer tables: Liljegren and Nordqvist (Lund 2021:E33, section 5.2.1), 10,337,152 parameters. There
+is no batch norm in it, so it may stand under a gradient penalty.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+def _layer(
+    inputs: int, outputs: int, kernel: int, stride: int | tuple[int, int], padding: int
+) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding),
+        nn.InstanceNorm2d(outputs),
+        nn.LeakyReLU(0.2),
+    )
+
+
+def _embedding() -> nn.Conv2d:
+    # Linear and without norm: an instance norm of a 1x1 map is undefined.
+    return nn.Conv2d(512, 512, 3, 1, 0)
+
+
+class Critic(nn.Module):
+    """Embeds faces and sounds in one space; a readout turns the pair into a judgement.
+
+    The instance norm after the first convolution cancels contrast and most of the brightness:
+    the critic hardly sees colour.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.face = nn.Sequential(
+            _layer(3, 64, 7, 2, 3),  # 48
+            _layer(64, 128, 5, 2, 2),  # 24
+            _layer(128, 256, 3, 2, 1),  # 12
+            _layer(256, 512, 3, 2, 1),  # 6
+            _layer(512, 512, 3, 2, 1),  # 3
+            _embedding(),  # 1
+        )
+        self.audio = nn.Sequential(
+            _layer(1, 32, 3, 1, 1),  # 80 x 27
+            _layer(32, 64, 3, 3, 1),  # 27 x 9
+            _layer(64, 128, 3, (3, 1), 1),  # 9 x 9
+            _layer(128, 256, 3, 3, 1),  # 3 x 3
+            _layer(256, 512, 3, 1, 1),  # 3 x 3
+            _embedding(),  # 1 x 1
+        )
+
+    def forward(self, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed faces (B, 3, 96, 96) in [0, 1] and mel (B, 1, 80, 27): two (B, 512)."""
+        return self.face(faces).flatten(1), self.audio(mel).flatten(1)

@@ -1,0 +1,36 @@
+"""Which device computes, and in which precision it is fastest."""
+
+from __future__ import annotations
+
+import torch
+
+from lipgan_cli.engine.errors import InputError
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """The device called `name`, or by itself: CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if name is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(
+            f"the device {name!r} cannot be used here", "one of cpu, cuda, mps; or leave it out"
+        ) from error
+    return device
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether bf16 is faster than fp32 on `device`: it has the instructions for it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False

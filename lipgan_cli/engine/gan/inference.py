@@ -1,0 +1,90 @@
+"""The trained generator as the other parts use it: pictures and sound in, pictures out, fast."""
+
+from __future__ import annotations
+
+import copy
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from lipgan_cli.engine.gan.device import fast_bf16
+from lipgan_cli.engine.gan.generator import Block, Generator, ResidualUnit, face_input
+from lipgan_cli.engine.gan.packing import load_generator
+
+DEFAULT_WEIGHTS = Path(str(files("lipgan_cli") / "assets" / "generator.safetensors"))
+
+
+class Animator:
+    """Runs a generator on uint8 pictures: batch norm folded, channels last, bf16 where faster.
+
+    The face encoder runs once when reference and target are a single picture for many windows.
+    """
+
+    def __init__(
+        self, generator: nn.Module, device: torch.device, half_precision: bool | None = None
+    ) -> None:
+        half = fast_bf16(device) if half_precision is None else half_precision
+        self.device = device
+        self.dtype = torch.bfloat16 if half else torch.float32
+        folded = fold(generator)
+        self.generator = folded.to(device, self.dtype, memory_format=torch.channels_last)
+
+    @classmethod
+    def load(cls, path: Path | None, device: torch.device) -> Animator:
+        """Load weights from a file; None takes those that came with the install.
+
+        Raises:
+            InputError: the file is not a generator's.
+        """
+        return cls(load_generator(path or DEFAULT_WEIGHTS), device)
+
+    @torch.inference_mode()
+    def faces(
+        self, reference: np.ndarray, target: np.ndarray, windows: np.ndarray
+    ) -> np.ndarray:
+        """Paint faces, uint8 RGB (B, 96, 96, 3), that speak `windows` (B, 80, 27).
+
+        `reference` and `target` are uint8 RGB (B, 96, 96, 3), or (1, 96, 96, 3) to serve all.
+        """
+        count = max(len(reference), len(target))
+        faces = face_input(
+            self._pictures(reference).expand(count, -1, -1, -1),
+            self._pictures(target).expand(count, -1, -1, -1),
+        ).contiguous(memory_format=torch.channels_last)
+        mel = torch.from_numpy(windows).to(self.device, self.dtype).unsqueeze(1)
+        features = self.generator.encode_face(faces)
+        if count == 1:
+            features = [feature.expand(len(windows), -1, -1, -1) for feature in features]
+        audio = self.generator.encode_audio(mel)
+        painted: Tensor = self.generator.decode(features, audio)
+        pixels = (painted.float() * 255).round().to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+    def _pictures(self, faces: np.ndarray) -> Tensor:
+        return torch.from_numpy(faces).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 255
+
+
+def fold(generator: nn.Module) -> Generator:
+    """A copy of the generator whose batch norms are folded into the convolutions before them."""
+    folded = copy.deepcopy(generator).eval()
+    for module in folded.modules():
+        if isinstance(module, Block | ResidualUnit):
+            convolution, norm = module.convolution, module.norm
+            assert norm.running_mean is not None and norm.running_var is not None
+            weight, bias = fuse_conv_bn_weights(
+                convolution.weight,
+                convolution.bias,
+                norm.running_mean,
+                norm.running_var,
+                norm.eps,
+                norm.weight,
+                norm.bias,
+                transpose=isinstance(convolution, nn.ConvTranspose2d),
+            )
+            convolution.weight, convolution.bias = weight, bias
+            module.norm = nn.Identity()
+    return folded

@@ -1,0 +1,82 @@
+"""Generator weights as a file to hand on: int8 with a scale for every output channel.
+
+A quarter of the float file, in safetensors. A packed weight `name` is stored as int8 beside
+`name.scale`; batch-norm values and biases stay float. The header names the format.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.gan.generator import Generator
+
+FORMAT = "lipgan-generator/1"
+_SCALE = ".scale"
+
+
+def pack(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Round every weight of two or more dimensions to int8, a scale for each output channel."""
+    packed = {}
+    for name, tensor in weights.items():
+        if tensor.dim() < 2:
+            packed[name] = tensor
+            continue
+        axis = _output_axis(name)
+        others = [d for d in range(tensor.dim()) if d != axis]
+        scale = (tensor.abs().amax(others, keepdim=True) / 127).clamp(min=1e-12)
+        packed[name] = (tensor / scale).round().to(torch.int8)
+        packed[name + _SCALE] = scale
+    return packed
+
+
+def unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Undo `pack`, to within half a step of the rounding; floats pass through."""
+    return {
+        name: tensor.float() * packed[name + _SCALE] if name + _SCALE in packed else tensor
+        for name, tensor in packed.items()
+        if not name.endswith(_SCALE)
+    }
+
+
+def _output_axis(name: str) -> int:
+    # A transposed convolution keeps its output channels in the second place.
+    return 1 if name.startswith("decoder.") and name.endswith(".convolution.weight") and (
+        ".units." not in name
+    ) else 0
+
+
+def save_packed(weights: dict[str, Tensor], path: Path, about: dict[str, Any]) -> None:
+    """Write packed weights with `about` (what trained them, figures) in the header."""
+    save_file(pack(weights), path, {"format": FORMAT, "about": json.dumps(about)})
+
+
+def load_generator(path: Path) -> Generator:
+    """Read a generator from a packed or a plain float file, in evaluation mode.
+
+    Raises:
+        InputError: the file is not a generator's, or is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            weights = unpack({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{path} is not a weights file: {error}", "give a .safetensors file that lipgan wrote"
+        ) from error
+    generator = Generator()
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} holds other weights than those of the generator",
+            "give a generator.safetensors or weights.safetensors that lipgan wrote",
+        ) from error
+    return generator.eval()

@@ -1,0 +1,224 @@
+"""Speech: from any file's audio track to mel columns, and the one timing function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+import soxr
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.paths import require_file
+
+SAMPLE_RATE = 16000  # Hz
+BANDS = 80
+COLUMNS_PER_SECOND = 80
+WINDOW = 27  # columns: 337.5 ms
+SILENCE = -4.0
+
+HOP = SAMPLE_RATE // COLUMNS_PER_SECOND
+FFT = 800
+LOWEST, HIGHEST = 55.0, 7600.0  # Hz
+PRE_EMPHASIS = 0.97
+RESAMPLER = "HQ"  # of soxr
+BLOCK = 2048  # columns computed at once
+
+# Timestamps that differ from the running count of samples by more than this are a real gap (lost
+# packets, a paused recorder); less is rounding in the container.
+GAP_SECONDS = 0.05
+
+Samples = NDArray[np.float32]
+
+
+def read_audio(path: Path, origin: float | None = None) -> Samples:
+    """Return the audio of a file as mono at 16 kHz, shape (n,), about [-1, 1].
+
+    Sample 0 sits at `origin` seconds on the file's own clock: earlier sound is cut, a later start
+    is padded with silence. None: sample 0 is the audio's own first one. Channels are averaged.
+
+    Raises:
+        InputError: the file is missing, has no audio track, or nothing of it can be decoded.
+    """
+    require_file(path, "the audio file")
+    pieces: list[Samples] = []
+    start, length = 0.0, 0
+    rate, resampler = 0, None
+    for time, native_rate, samples in _decode(path):
+        if resampler is None or native_rate != rate:
+            if resampler is not None:
+                pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+            rate = native_rate
+            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", RESAMPLER)
+            clock = sum(len(piece) for piece in pieces) / SAMPLE_RATE
+            start = start if pieces else time
+            length = round(clock * rate)
+        gap = time - start - length / rate
+        if gap > GAP_SECONDS:
+            length += round(gap * rate)
+            pieces.extend(_silence(resampler, round(gap * rate)))
+        elif gap < -GAP_SECONDS:
+            samples = samples[round(-gap * rate) :]
+        length += len(samples)
+        pieces.append(resampler.resample_chunk(samples))
+    if resampler is None:
+        raise InputError(
+            f"{path}: the audio track has no sound that can be decoded", "check that it plays"
+        )
+    pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    whole = np.concatenate(pieces)
+    if origin is None:
+        return whole
+    shift = round((start - origin) * SAMPLE_RATE)
+    if shift >= 0:
+        return np.concatenate([np.zeros(shift, np.float32), whole])
+    return whole[-shift:]
+
+
+def _silence(resampler: soxr.ResampleStream, samples: int) -> Iterator[Samples]:
+    """Feed silence in pieces, so that a long gap costs no large array at the native rate."""
+    while samples > 0:
+        step = min(samples, 1 << 16)
+        yield resampler.resample_chunk(np.zeros(step, np.float32))
+        samples -= step
+
+
+def _decode(path: Path) -> Iterator[tuple[float, int, Samples]]:
+    """Yield (time in seconds, sample rate, mono samples) of every decodable piece."""
+    with _open(path) as container:
+        stream = _stream(path, container)
+        clock = 0.0
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                frames = packet.decode()
+            except av.InvalidDataError:
+                continue  # a damaged packet is a gap, and timestamps tell how long
+            except av.FFmpegError:
+                return  # a damaged tail: what came before it counts
+            for frame in frames:
+                if not frame.samples:
+                    continue
+                time = clock if frame.time is None else frame.time
+                clock = time + frame.samples / frame.sample_rate
+                yield time, frame.sample_rate, _mono(frame)
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        # An absolute name, because ffmpeg takes "a:b.wav" for a protocol.
+        return av.open(str(path.absolute()), metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(
+            f"{path} is not audio or video that can be read",
+            "give a sound file such as .wav, .flac, .mp3, .m4a, .ogg, or a video with sound",
+        ) from error
+
+
+def _stream(path: Path, container: InputContainer) -> av.AudioStream:
+    stream = container.streams.best("audio")
+    if not isinstance(stream, av.AudioStream):
+        raise InputError(f"{path} has no audio track", "give a file with sound")
+    return stream
+
+
+def track_number(path: Path) -> int:
+    """Return which track of a file is the one that `read_audio` reads, counted from 0.
+
+    Raises:
+        InputError: the file cannot be read or has no audio track.
+    """
+    require_file(path, "the audio file")
+    with _open(path) as container:
+        return _stream(path, container).index
+
+
+def _mono(frame: av.AudioFrame) -> Samples:
+    """Return the mean of the channels as float."""
+    values = frame.to_ndarray()
+    if frame.format.is_packed:
+        values = values.reshape(-1, len(frame.layout.channels)).T
+    scaled: Samples
+    if values.dtype == np.uint8:
+        scaled = (values.astype(np.float32) - 128) / 128
+    elif values.dtype.kind == "i":
+        scaled = values.astype(np.float32) / np.float32(2 ** (8 * values.itemsize - 1))
+    else:
+        scaled = values.astype(np.float32)
+    mono: Samples = scaled.mean(axis=0, dtype=np.float32)
+    # A float track may hold anything; one NaN would spread through the resampler.
+    return np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def mel_spectrogram(samples: Samples) -> NDArray[np.float32]:
+    """Return the mel-spectrogram of mono 16 kHz sound, (80, 1 + n // 200) in [-4, 4].
+
+    Column c is centred on sample 200 * c. Pre-emphasis 0.97, periodic Hann window of 800, zero
+    padding at both ends, magnitude, 80 Slaney bands, decibels from -100..0 scaled to -4..4.
+    """
+    columns = 1 + len(samples) // HOP
+    mel = np.empty((BANDS, columns), np.float32)
+    for first in range(0, columns, BLOCK):
+        last = min(first + BLOCK, columns)
+        sound = _emphasised(samples, first * HOP - FFT // 2, (last - 1) * HOP + FFT // 2)
+        frames = np.lib.stride_tricks.sliding_window_view(sound, FFT)[::HOP]
+        magnitude = np.abs(np.fft.rfft(frames * _hann(), axis=1))  # (columns, 401)
+        loudness = 20 * np.log10(np.maximum(1e-5, magnitude @ _bands().T)) - 20
+        mel[:, first:last] = np.clip(8 * (loudness.T + 100) / 100 - 4, -4, 4)
+    return mel
+
+
+def _emphasised(samples: Samples, first: int, last: int) -> NDArray[np.float64]:
+    """Return pre-emphasised samples first..last-1, zero outside the sound."""
+    begin, end = max(first, 0), min(last, len(samples))
+    out = np.zeros(last - first)
+    if begin < end:
+        here = samples[begin:end].astype(np.float64)
+        before = np.zeros(len(here))
+        before[1:] = here[:-1]
+        if begin > 0:
+            before[0] = samples[begin - 1]
+        out[begin - first : end - first] = here - PRE_EMPHASIS * before
+    return out
+
+
+@cache
+def _hann() -> NDArray[np.float64]:
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT) / FFT)
+
+
+@cache
+def _bands() -> NDArray[np.float64]:
+    """Return the Slaney mel filters with area normalisation, (80, 401)."""
+    from librosa.filters import mel
+
+    filters: NDArray[np.float64] = mel(
+        sr=SAMPLE_RATE,
+        n_fft=FFT,
+        n_mels=BANDS,
+        fmin=LOWEST,
+        fmax=HIGHEST,
+        htk=False,
+        norm="slaney",
+        dtype=np.float64,
+    )
+    return filters
+
+
+def mel_windows(mel: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the window of mel columns centred on each time (seconds), (len(times), 80, 27).
+
+    The first column is floor(80 * t + 0.5) - 13; beyond both ends of the mel there is silence.
+    """
+    columns = np.floor(COLUMNS_PER_SECOND * np.asarray(times, np.float64) + 0.5).astype(np.int64)
+    index = columns[:, None] + np.arange(WINDOW) - WINDOW // 2  # (n, 27)
+    inside = (index >= 0) & (index < mel.shape[1])
+    taken = mel[:, np.clip(index, 0, max(mel.shape[1] - 1, 0))]  # (80, n, 27)
+    return np.where(inside[:, None], taken.transpose(1, 0, 2), np.float32(SILENCE))

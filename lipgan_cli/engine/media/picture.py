@@ -1,0 +1,99 @@
+"""One picture: decoded frames and photos as I420, and back to RGB.
+
+I420 is uint8 (height * 3 // 2, width): the luma rows first, then the two chroma planes at half
+size. An 8-bit 4:2:0 source keeps its own bytes, whatever its range and matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.video.plane import VideoPlane
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Colour:
+    """How the bytes are to be shown, in the numbers of ITU-T H.273; 2 is unspecified."""
+
+    range: int = 0  # 0 unspecified, 1 TV, 2 full
+    matrix: int = 2
+    primaries: int = 2
+    transfer: int = 2
+
+
+FROM_RGB = Colour(range=1, matrix=6, primaries=1, transfer=1)  # what RGB is turned into here
+
+
+def luma(frame: Frame) -> Frame:
+    """Return the luma plane of an I420 frame as a view, (height, width)."""
+    return frame[: frame.shape[0] * 2 // 3]
+
+
+def to_rgb(frame: Frame) -> NDArray[np.uint8]:
+    """Return an I420 frame as RGB (height, width, 3), read as BT.601 in TV range."""
+    return cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420).astype(np.uint8, copy=False)
+
+
+def colour_of(frame: av.VideoFrame) -> Colour:
+    """Return how the bytes of a decoded frame are to be shown once they are I420."""
+    if frame.format.is_rgb or frame.format.has_palette:
+        return FROM_RGB
+    full = frame.format.name.startswith("yuvj")
+    return Colour(
+        2 if full else int(frame.color_range),
+        int(frame.colorspace),
+        int(frame.color_primaries),
+        int(frame.color_trc),
+    )
+
+
+def quarter_turns(frame: av.VideoFrame) -> int:
+    """Return how many quarter turns counterclockwise the display turns a decoded frame."""
+    return round(frame.rotation / 90) % 4
+
+
+def planar(frame: av.VideoFrame, width: int, height: int) -> Frame:
+    """Return a decoded frame as I420 of this size in display orientation.
+
+    An odd last row or column is lost; a frame of another size than the film's is scaled.
+    """
+    turns = quarter_turns(frame)
+    if turns % 2:
+        width, height = height, width
+    if (frame.width // 2 * 2, frame.height // 2 * 2) != (width, height):
+        frame = frame.reformat(width=width, height=height, format="yuv420p")
+    elif frame.format.name not in ("yuv420p", "yuvj420p"):
+        frame = frame.reformat(format="yuv420p")
+    planes = [
+        np.rot90(_lines(plane, width // part, height // part), turns)
+        for plane, part in zip(frame.planes, (1, 2, 2), strict=True)
+    ]
+    shown = height if turns % 2 else width
+    return np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, shown)
+
+
+def _lines(plane: VideoPlane, width: int, height: int) -> Frame:
+    """Return the pixels of a plane without the padding of its lines."""
+    stored: Frame = np.frombuffer(memoryview(plane), np.uint8)
+    return stored[: plane.line_size * height].reshape(height, plane.line_size)[:, :width]
+
+
+def read_photo(path: Path) -> Frame | None:
+    """Return a photo as I420 in TV range, turned as its EXIF data says; None if it is damaged."""
+    # imdecode, because imread cannot open every name on every system.
+    try:
+        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    if picture is None:
+        return None
+    height, width = (side // 2 * 2 for side in picture.shape[:2])
+    bgr = np.ascontiguousarray(picture[:height, :width]).astype(np.uint8, copy=False)
+    return planar(av.VideoFrame.from_ndarray(bgr, format="bgr24"), width, height)

@@ -1,0 +1,325 @@
+"""Moving pictures: what a file holds, its frames at a constant rate, and writing new ones.
+
+Frames travel as I420: uint8 (height * 3 // 2, width), the luma rows first, then the two chroma
+planes at half size. An 8-bit 4:2:0 source keeps its own bytes, whatever its range and matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.picture import (
+    FROM_RGB,
+    Colour,
+    Frame,
+    colour_of,
+    luma,
+    planar,
+    quarter_turns,
+    read_photo,
+    to_rgb,
+)
+from lipgan_cli.engine.media.writer import VideoWriter
+from lipgan_cli.engine.paths import require_file
+
+Packet = TypeVar("Packet")
+
+__all__ = [
+    "Colour",
+    "Frame",
+    "VideoInfo",
+    "VideoWriter",
+    "luma",
+    "probe",
+    "read_frames",
+    "to_rgb",
+]
+
+LARGEST_SIDE = 8192  # pixels
+LOWEST_FPS, HIGHEST_FPS = 1, 240
+USUAL_FPS = Fraction(25)  # of photos, and of files that name no rate
+
+# A source frame this much of a frame's duration late still counts as on time: containers round
+# timestamps, Matroska to whole milliseconds.
+LATE = Fraction(1, 4)
+
+# Formats whose index leads to the exact frame. Elsewhere a seek is a guess.
+INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+SEEK_MARGIN_SECONDS = 0.5  # decoded before the wanted frame, past any damaged leading frames
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video or photo is, as it is displayed."""
+
+    path: Path
+    width: int  # pixels, even
+    height: int  # pixels, even
+    fps: Fraction
+    duration: float  # seconds from the first frame to the end of the last
+    frames: int  # at the constant rate
+    start: float  # seconds on the file's own clock at which the first frame is shown
+    has_audio: bool
+    photo: bool
+    pixel_aspect: Fraction = Fraction(1)  # width / height of one pixel
+    colour: Colour = Colour()
+
+
+def probe(path: Path) -> VideoInfo:
+    """Return what a video or photo holds; its first frame is decoded to be sure.
+
+    Raises:
+        InputError: the file is missing, empty, damaged, neither video nor picture, or more than
+            8192 pixels wide or high.
+    """
+    require_file(path, "the video")
+    with _open(path) as container:
+        if _is_photo(container):
+            return _probe_photo(path)
+        stream = _video_stream(path, container)
+        first = next(_decoded(container, stream), None)
+        if first is None:
+            raise InputError(f"{path} has no frame that can be decoded", "check that it plays")
+        size = _displayed_size(path, first)
+        fps = _rate(stream)
+        start = float(first.time or 0.0)
+        end = _end(path, container, stream, start, fps)
+        return VideoInfo(
+            path=path,
+            width=size[0],
+            height=size[1],
+            fps=fps,
+            duration=end - start,
+            frames=_count(end - start, fps),
+            start=start,
+            has_audio=bool(container.streams.audio),
+            photo=False,
+            pixel_aspect=_pixel_aspect(stream, first),
+            colour=colour_of(first),
+        )
+
+
+def read_frames(info: VideoInfo, first: int = 0, threads: int = 0) -> Iterator[Frame]:
+    """Yield I420 frames at the constant rate from frame `first` on.
+
+    Frame k is what is on screen k / fps seconds after the first frame; each is an array of its
+    own. A damaged tail ends the
+    frames at the last good one. `threads` decode (0: as many as there are cores).
+
+    Raises:
+        InputError: the file cannot be opened any more.
+    """
+    if info.photo:
+        if first == 0:
+            yield _photo(info.path)
+        return
+    if first > 0:
+        with _open(info.path) as container:
+            shown = _seek(container, info, first, threads)
+            if shown is not None:
+                yield from shown
+                return
+    with _open(info.path) as container:
+        stream = _video_stream(info.path, container)
+        _use_threads(stream, threads)
+        yield from _constant_rate(_timed(container, stream, info), info, first)
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        container = av.open(str(path.absolute()), metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a video or picture that can be read",
+            "give a video such as .mp4, .mov, .mkv, .webm, .avi, .mpg or a photo",
+        ) from error
+    return container
+
+
+def _is_photo(container: InputContainer) -> bool:
+    return container.format.name == "image2" or container.format.name.endswith("_pipe")
+
+
+def _video_stream(path: Path, container: InputContainer) -> av.VideoStream:
+    """Return the stream with the picture; cover art of a song and text art are none."""
+    moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not moving or container.format.name == "tty":
+        raise InputError(f"{path} has no video track", "give a file with moving pictures")
+    best = container.streams.best("video")
+    return best if isinstance(best, av.VideoStream) and best in moving else moving[0]
+
+
+def _use_threads(stream: av.VideoStream, threads: int) -> None:
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = threads
+
+
+def _rate(stream: av.VideoStream) -> Fraction:
+    """Return the average frame rate, kept within 1 to 240."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate is not None and LOWEST_FPS <= rate <= HIGHEST_FPS:
+            return Fraction(rate).limit_denominator(1001)
+    return USUAL_FPS
+
+
+def _count(seconds: float, fps: Fraction) -> int:
+    return max(1, math.floor(seconds * fps + 0.5))
+
+
+def _pixel_aspect(stream: av.VideoStream, first: av.VideoFrame) -> Fraction:
+    aspect = stream.sample_aspect_ratio
+    if not aspect:
+        return Fraction(1)
+    return 1 / Fraction(aspect) if quarter_turns(first) % 2 else Fraction(aspect)
+
+
+def _displayed_size(path: Path, frame: av.VideoFrame) -> tuple[int, int]:
+    width, height = frame.width, frame.height
+    _check_size(path, width, height)
+    width, height = width // 2 * 2, height // 2 * 2
+    return (height, width) if quarter_turns(frame) % 2 else (width, height)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if max(width, height) > LARGEST_SIDE or min(width, height) < 2:
+        raise InputError(
+            f"{path} is {width}x{height} pixels",
+            f"give a picture of 2 to {LARGEST_SIDE} pixels a side",
+        )
+
+
+def _end(
+    path: Path,
+    container: InputContainer,
+    stream: av.VideoStream,
+    start: float,
+    fps: Fraction,
+) -> float:
+    """Return when the last frame ends, in seconds on the file's clock."""
+    base = stream.time_base
+    if container.format.name == INDEXED[0] and stream.duration and base is not None:
+        return float((stream.start_time or 0) * base + stream.duration * base)
+    end, packets = start, 0
+    with _open(path) as again:
+        track = again.streams[stream.index]
+        demuxed = again.demux(track)
+        while (packet := _next(demuxed)) is not None:
+            if not packet.size:
+                continue
+            packets += 1
+            if packet.pts is not None and packet.time_base is not None:
+                length = packet.duration * packet.time_base if packet.duration else 1 / fps
+                end = max(end, float(packet.pts * packet.time_base + length))
+    # Streams without timestamps count by packets.
+    return end if end > start else start + float(packets / fps)
+
+
+def _next(packets: Iterator[Packet]) -> Packet | None:
+    try:
+        return next(packets, None)
+    except av.FFmpegError:
+        return None
+
+
+def _decoded(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """Yield the frames that can be decoded, in the order in which they are shown."""
+    packets = container.demux(stream)
+    while (packet := _next(packets)) is not None:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue  # one damaged packet does not end the film
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                yield frame
+
+
+def _timed(
+    container: InputContainer, stream: av.VideoStream, info: VideoInfo
+) -> Iterator[tuple[float, float, av.VideoFrame]]:
+    """Yield (seconds since the first frame, seconds shown, frame), times never going back."""
+    period = float(1 / info.fps)
+    expected, offset = 0.0, info.start
+    for frame in _decoded(container, stream):
+        time = expected if frame.pts is None else frame.time - offset
+        if time < expected - period:  # the clock was reset: go on from where the film is
+            offset, time = offset + time - expected, expected
+        base = frame.time_base
+        shown = float(frame.duration * base) if frame.duration and base is not None else period
+        yield time, shown, frame
+        expected = time + shown
+
+
+def _constant_rate(
+    timed: Iterator[tuple[float, float, av.VideoFrame]], info: VideoInfo, first: int
+) -> Iterator[Frame]:
+    """Yield frames `first` and on of the constant rate, each held until the next one is due."""
+    number, held, end = first, None, 0.0
+    for time, shown, frame in timed:
+        while held is not None and number + LATE < time * info.fps:
+            yield planar(held, info.width, info.height)
+            number += 1
+        held, end = frame, time + shown
+    while held is not None and number < _count(end, info.fps):
+        yield planar(held, info.width, info.height)
+        number += 1
+
+
+def _seek(
+    container: InputContainer, info: VideoInfo, first: int, threads: int
+) -> Iterator[Frame] | None:
+    """Return the frames from `first` on by seeking, or None where that would not be exact."""
+    stream = _video_stream(info.path, container)
+    if container.format.name not in INDEXED or stream.time_base is None:
+        return None
+    _use_threads(stream, threads)
+    wanted = float(first / info.fps)
+    before = max(0.0, info.start + wanted - SEEK_MARGIN_SECONDS)
+    try:
+        container.seek(int(before / stream.time_base), stream=stream)
+    except av.FFmpegError:
+        return None
+    timed = _timed(container, stream, info)
+    start = next(timed, None)
+    if start is None or start[2].pts is None or start[0] > wanted or start[2].is_corrupt:
+        return None
+
+    def all_timed() -> Iterator[tuple[float, float, av.VideoFrame]]:
+        yield start
+        yield from timed
+
+    return _constant_rate(all_timed(), info, first)
+
+
+def _probe_photo(path: Path) -> VideoInfo:
+    frame = _photo(path)
+    return VideoInfo(
+        path=path,
+        width=frame.shape[1],
+        height=frame.shape[0] * 2 // 3,
+        fps=USUAL_FPS,
+        duration=float(1 / USUAL_FPS),
+        frames=1,
+        start=0.0,
+        has_audio=False,
+        photo=True,
+        colour=FROM_RGB,
+    )
+
+
+def _photo(path: Path) -> Frame:
+    frame = read_photo(path)
+    if frame is None:
+        raise InputError(f"{path} is a picture that cannot be decoded", "save it as PNG or JPEG")
+    _check_size(path, frame.shape[1], frame.shape[0] * 2 // 3)
+    return frame

@@ -1,0 +1,96 @@
+"""Where the user's data lives, and writing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from lipgan_cli.engine.errors import InputError, LipganError
+
+
+def home() -> Path:
+    """The folder of datasets, runs and weights: `LIPGAN_HOME`, or the platform's own."""
+    override = os.environ.get("LIPGAN_HOME")
+    return Path(override).expanduser() if override else platformdirs.user_data_path("lipgan")
+
+
+def datasets_dir() -> Path:
+    """Prepared datasets, one folder each."""
+    return home() / "datasets"
+
+
+def runs_dir() -> Path:
+    """Training runs, one folder each: checkpoints, log, sheets."""
+    return home() / "runs"
+
+
+def weights_dir() -> Path:
+    """Downloaded weights."""
+    return home() / "weights"
+
+
+@contextmanager
+def atomic_path(target: Path, force: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `target`, renamed to it when the block ends well.
+
+    The temporary name keeps the suffix, so that writers that go by it work. Whatever goes wrong
+    in the block, nothing is left behind. Works for files and for folders.
+
+    Raises:
+        InputError: `target` exists and `force` is false, or its folder cannot be written.
+    """
+    check_output(target, force)
+    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
+    try:
+        yield temporary
+        if target.is_dir() and temporary.is_dir():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        raise LipganError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def check_output(target: Path, force: bool = True) -> None:
+    """Check before any work that `target` can be written; makes its folder.
+
+    Raises:
+        InputError: it exists and `force` is false, is a folder, or its folder cannot be written.
+    """
+    if target.exists() and not force:
+        raise InputError(f"{target} exists already", "give another name, or --force to replace it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {target.parent}: {error.strerror}") from error
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"cannot write into {target.parent}", "choose another folder")
+
+
+def require_file(path: Path, what: str) -> Path:
+    """Return `path` when it is a file that can be read and is not empty.
+
+    Raises:
+        InputError: it is missing, a folder, empty or unreadable.
+    """
+    if not path.exists():
+        raise InputError(f"{what} {path} does not exist", "check the path")
+    if path.is_dir():
+        raise InputError(f"{what} {path} is a folder, not a file", "give one file")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{what} {path} cannot be read", "check its permissions")
+    if path.stat().st_size == 0:
+        raise InputError(f"{what} {path} is empty", "give a file with content")
+    return path

@@ -1,0 +1,286 @@
+"""Training a strategy on a prepared dataset: the loop, its log, its sheets and its checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import cv2
+import numpy as np
+
+from lipgan_cli.engine.config import TrainConfig
+from lipgan_cli.engine.data.dataset import Clip, Dataset
+from lipgan_cli.engine.data.samples import Draws, batches
+from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.gan.checkpoint import Checkpoints, State, read_state, weights_file
+from lipgan_cli.engine.gan.core import Core
+from lipgan_cli.engine.gan.device import choose_device
+from lipgan_cli.engine.gan.inference import Animator
+from lipgan_cli.engine.gan.losses import STRATEGIES
+from lipgan_cli.engine.gan.packing import load_generator, save_packed
+from lipgan_cli.engine.media.audio import mel_windows
+from lipgan_cli.engine.metrics.protocol import ProtocolFigures, measure
+from lipgan_cli.engine.paths import atomic_path, runs_dir
+from lipgan_cli.engine.progress import Progress, Task
+
+SHEET_FACES = 12
+"""Faces on a sheet: reference, generated and ground truth, one column each."""
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a training run came to.
+
+    Attributes:
+        run: the run's folder.
+        weights: the best generator, packed, ready for `sync --weights` and `score --weights`.
+        iterations: critic steps done in all.
+        samples_per_second: of this call, evaluation included.
+        figures: the protocol's figures of the best checkpoint.
+    """
+
+    run: Path
+    weights: Path
+    iterations: int
+    samples_per_second: float
+    figures: dict[str, object]
+
+
+def new_run(config: TrainConfig, name: str | None = None) -> Path:
+    """Make the folder of a new run and write its config.
+
+    Raises:
+        InputError: a run of that name exists.
+    """
+    name = name or f"{config.variant}-{config.subset}-{datetime.now():%Y%m%d-%H%M%S}"
+    run = runs_dir() / name
+    if run.exists():
+        raise InputError(f"the run {run} exists already", f"--resume {name}, or another --name")
+    with atomic_path(run) as temporary:
+        temporary.mkdir(parents=True)
+        (temporary / "config.json").write_text(config.to_json())
+    return run
+
+
+def find_run(name: str) -> Path:
+    """The folder of the run called `name`, or at the path `name`.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    for run in (runs_dir() / name, Path(name)):
+        if (run / "config.json").is_file():
+            return run
+    known = sorted(path.parent.name for path in runs_dir().glob("*/config.json"))
+    hint = f"the runs are {', '.join(known)}" if known else "there are no runs yet"
+    raise InputError(f"there is no run called {name}", hint)
+
+
+def train(run: Path, device_name: str | None, progress: Progress, workers: int = 0) -> TrainSummary:
+    """Train `run` from its newest checkpoint, or from the start, to its end.
+
+    The first Ctrl-C ends the iteration under way, saves a checkpoint and raises
+    KeyboardInterrupt; the run goes on from there when it is called again.
+
+    Raises:
+        InputError: the dataset cannot be used, or a checkpoint does not fit.
+        LipganError: the losses are no longer numbers.
+    """
+    config = TrainConfig.from_json((run / "config.json").read_text())
+    dataset = Dataset.open(Path(config.dataset))
+    clips = dataset.clips(config.subset)
+    frames = sum(len(clip) for clip in clips)
+    epoch = max(1, frames // config.batch)
+    iterations = config.iterations or config.epochs * epoch
+    loss = STRATEGIES[config.variant]
+    core = Core(loss, config, iterations, choose_device(device_name))
+    checkpoints = Checkpoints(run / "checkpoints")
+    state = checkpoints.restore(core)
+    first = state.iteration if state else 0
+    draws = Draws(clips, config, iterations)
+    held_out = _held_out(dataset, config)
+    every = config.evaluate_every or epoch
+    started = time.monotonic()
+    done = first
+    with (
+        _log(run / "log.jsonl", first) as log,
+        _deferred_interrupt() as interrupted,
+        progress.task(f"training {run.name}", iterations, "iterations") as task,
+    ):
+        task.advance(first)
+        for batch in batches(draws, first, workers):
+            figures = core.step(batch, done)
+            done += 1
+            _report(log, task, config, done, figures, started, first)
+            last = done == iterations or interrupted()
+            if last or done % every == 0:
+                _evaluate(core, run, checkpoints, held_out, log, done, progress)
+            if interrupted():
+                progress.note(f"saved at iteration {done}; go on with --resume {run.name}")
+                raise KeyboardInterrupt
+    seconds = time.monotonic() - started
+    return TrainSummary(
+        run=run,
+        weights=_export(run, checkpoints, config),
+        iterations=iterations,
+        samples_per_second=(iterations - first) * config.batch / max(seconds, 1e-9),
+        figures=_best_figures(checkpoints),
+    )
+
+
+def _held_out(dataset: Dataset, config: TrainConfig) -> list[Clip]:
+    """The first test clips of each speaker; without any, of the subset that is trained on."""
+    try:
+        clips = dataset.clips("test")
+    except InputError:
+        clips = dataset.clips(config.subset)
+    speakers: dict[str, list[Clip]] = {}
+    for clip in clips:
+        speakers.setdefault(clip.speaker, []).append(clip)
+    return [clip for own in speakers.values() for clip in own[: config.evaluate_clips]]
+
+
+def _report(
+    log: IO[str],
+    task: Task,
+    config: TrainConfig,
+    done: int,
+    figures: dict[str, float],
+    started: float,
+    first: int,
+) -> None:
+    if not all(np.isfinite(value) for value in figures.values()):
+        raise LipganError(
+            f"the losses are no longer numbers at iteration {done}: {figures}",
+            "resume from the last checkpoint with a lower --learning-rate",
+        )
+    rate = (done - first) * config.batch / max(time.monotonic() - started, 1e-9)
+    task.show(**{"samples/s": rate}, **figures)
+    task.advance()
+    if done % config.log_every == 0:
+        _write(log, {"iteration": done, "samples_per_second": rate, **figures})
+
+
+def _evaluate(
+    core: Core,
+    run: Path,
+    checkpoints: Checkpoints,
+    held_out: list[Clip],
+    log: IO[str],
+    done: int,
+    progress: Progress,
+) -> None:
+    animator = Animator(core.average.module, core.device, core.half_precision)
+    figures = measure(animator.faces, held_out, progress=progress)
+    _write_sheet(run / "sheets" / f"{done:08d}.png", animator, held_out)
+    score = figures.total.right.mouth.psnr.mean if figures.total.right.mouth else 0.0
+    state = State(done, score, brief(figures))
+    checkpoints.save(core, state)
+    _write(log, {"iteration": done, "evaluation": state.figures})
+
+
+def brief(figures: ProtocolFigures) -> dict[str, object]:
+    """The protocol's mean mouth PSNR (dB) with controls and gaps, for each speaker and for all."""
+    return {
+        group.name: {
+            name: round(value, 3)
+            for name, value in (
+                ("right", group.right.mouth and group.right.mouth.psnr.mean),
+                ("copy", group.copy.mouth and group.copy.mouth.psnr.mean),
+                ("gap_to_swapped", group.gap_to_swapped),
+                ("gap_to_still", group.gap_to_still),
+                ("ssim", group.right.mouth and group.right.mouth.ssim.mean),
+                ("whole", group.right.whole.psnr.mean),
+            )
+            if value is not None
+        }
+        for group in (*figures.speakers, figures.total)
+    }
+
+
+def _write_sheet(path: Path, animator: Animator, clips: list[Clip]) -> None:
+    """Draw reference, generated face and ground truth of frames spread over the clips."""
+    spread = np.linspace(0, len(clips) - 1, SHEET_FACES).round().astype(int)
+    columns = []
+    for place, clip in enumerate(clips[i] for i in spread):
+        target = (place * 7 + 11) % len(clip)
+        reference = clip.face((target + len(clip) // 2) % len(clip))
+        window = mel_windows(clip.mel(), clip.times[target : target + 1])
+        truth = clip.face(target)
+        generated = animator.faces(reference[None], truth[None], window)[0]
+        columns.append(np.vstack([reference, generated, truth]))
+    with atomic_path(path) as temporary:
+        if not cv2.imwrite(str(temporary), np.hstack(columns)[..., ::-1]):
+            raise LipganError(f"cannot write the sheet {path}", "is the disk full?")
+
+
+def _export(run: Path, checkpoints: Checkpoints, config: TrainConfig) -> Path:
+    """Pack the best checkpoint's generator into one portable file."""
+    best = checkpoints.best()
+    assert best is not None
+    weights = run / "weights.safetensors"
+    about = {"config": dataclasses.asdict(config), "figures": _best_figures(checkpoints)}
+    generator = load_generator(weights_file(best))
+    with atomic_path(weights) as temporary:
+        save_packed(generator.state_dict(), temporary, about)
+    return weights
+
+
+def _best_figures(checkpoints: Checkpoints) -> dict[str, object]:
+    best = checkpoints.best()
+    return read_state(best).figures if best else {}
+
+
+@contextmanager
+def _log(path: Path, first: int) -> Iterator[IO[str]]:
+    """Append to the log from iteration `first` on; what a lost stretch wrote is dropped."""
+    kept = []
+    if path.exists():
+        lines = path.read_text().splitlines()
+        kept = [line for line in lines if _iteration(line) <= first]
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in kept))
+    with path.open("a", buffering=1) as log:
+        yield log
+
+
+def _iteration(line: str) -> float:
+    try:
+        return float(json.loads(line)["iteration"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # a line cut short by a crash
+
+
+def _write(log: IO[str], values: dict[str, object] | dict[str, float]) -> None:
+    log.write(json.dumps(values) + "\n")
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a flag, so that no iteration is cut in two; a second one stops."""
+    pressed = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

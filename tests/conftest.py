@@ -1,0 +1,91 @@
+"""What all tests share: a home of their own, no network, fixed text width, the real data."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("lipgan", deadline=None, derandomize=True, database=None)
+settings.load_profile("lipgan")
+
+ROOT = Path(__file__).parents[1]
+
+
+class Ran(NamedTuple):
+    """What a run of the command line came to."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real talking faces and speech: `LIPGAN_TEST_DATA`, or `shared/data` beside the repository."""
+    override = os.environ.get("LIPGAN_TEST_DATA")
+    folder = Path(override) if override else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real clips: {folder} is not there (set LIPGAN_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grid_dir(data_dir: Path) -> Path:
+    """Real GRID clips, `train/<speaker>/*` and `test/<speaker>/*`."""
+    folder = data_dir / "grid"
+    if not folder.is_dir():
+        pytest.skip(f"no real clips: {folder} is not there")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for datasets, runs and weights, so that no test touches the user's own."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("LIPGAN_HOME", str(folder))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("LIPGAN_DEBUG", raising=False)
+    return folder
+
+
+@pytest.fixture
+def lipgan(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run the command line in this process: `lipgan("sync", face, speech).code == 0`."""
+    from lipgan_cli.cli import run
+
+    def call(*arguments: object) -> Ran:
+        capfd.readouterr()
+        code = run([str(argument) for argument in arguments])
+        output = capfd.readouterr()
+        return Ran(code, output.out, output.err)
+
+    return call
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Iterator[None]:
+    """Let no test reach beyond this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and address[0] not in {
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        }:
+            raise OSError(f"tests have no network: {address}")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
