@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -89,3 +90,41 @@ def _no_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
         yield
+
+
+@pytest.fixture
+def prepare_toy(tmp_path: Path) -> Callable[..., Path]:
+    """Write a prepared dataset of drawn faces: `prepare_toy({"s1/a": 20, "s2/b": 15})`.
+
+    A clip is a number of frames. In every other run of four frames the mouth is open and the
+    sound is loud; in the others it is closed and silent.
+    """
+    import cv2
+    import numpy as np
+
+    def prepare(clips: dict[str, int], test: tuple[str, ...] = (), name: str = "toy") -> Path:
+        folder = tmp_path / name
+        (folder / "subsets").mkdir(parents=True)
+        (folder / "dataset.json").write_text(json.dumps({"format": 1, "parameters": {}}))
+        train = [key for key in clips if key not in test]
+        for subset, keys in {"small": train, "full": train, "test": list(test)}.items():
+            (folder / "subsets" / f"{subset}.txt").write_text("".join(f"{k}\n" for k in keys))
+        for number, (key, frames) in enumerate(clips.items()):
+            place = folder / "clips" / key
+            place.mkdir(parents=True)
+            loud = np.arange(frames) // 4 % 2 == 1
+            for frame in range(frames):
+                face = np.full((96, 96, 3), (200 - 20 * number, 170, 150), np.uint8)
+                face[30:36, 24:36] = face[30:36, 60:72] = 40
+                face[66 : 84 if loud[frame] else 69, 36:60] = (90, 20, 30)
+                face[::3, number::7] -= 3
+                cv2.imwrite(str(place / f"{frame:05d}.jpg"), face[..., ::-1])
+            columns = np.repeat(loud, 4)[: frames * 4]
+            mel = np.where(columns, 2.0, -4.0) * np.ones((80, 1))
+            np.savez_compressed(place / "mel.npz", mel=mel.astype(np.float32))
+            times = [frame / 20 for frame in range(frames)]
+            about = {"times": times, "frames": list(range(frames))}
+            (place / "clip.json").write_text(json.dumps(about))
+        return folder
+
+    return prepare

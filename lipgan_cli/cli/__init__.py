@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lipgan_cli.cli import console
+from lipgan_cli.cli import console, prep, score, sync, train, weights
 from lipgan_cli.engine.errors import LipganError
 
 INTERRUPTED = 130
@@ -52,21 +51,13 @@ def lipgan(
     """Make a filmed person, or a photo, speak a new audio track."""
 
 
-# DEVELOPMENT ONLY: the commands are still being written.
-for _module, _function, _name in (
-    ("prep", "prep", "prep"),
-    ("train", "train", "train"),
-    ("sync", "sync", "sync"),
-    ("score", "score", "score"),
-    ("weights", "download_weights", "download-weights"),
-):
-    try:
-        _found = importlib.import_module(f"lipgan_cli.cli.{_module}")
-    except ModuleNotFoundError as _missing:
-        if _missing.name != f"lipgan_cli.cli.{_module}":
-            raise
-    else:
-        app.command(_name)(getattr(_found, _function))
+app.command("prep", short_help="Videos to faces, mels and subsets.")(prep.prep)
+app.command("train", short_help="Train a variant on a subset, or resume a run.")(train.train)
+app.command("sync", short_help="A face and a speech to a video.")(sync.sync)
+app.command("score", short_help="PSNR, SSIM and FID of folders, videos or a model.")(score.score)
+app.command("download-weights", short_help="Fetch and verify networks of others.")(
+    weights.download_weights
+)
 
 
 def main() -> None:

@@ -106,11 +106,15 @@ def prep(
         progress.note(f"left out: {example}{others}: {reason}")
     if len(reasons) > REASONS_SHOWN:
         progress.note(f"and more, listed in {summary.dataset / 'left_out.jsonl'}")
+    speed = ""
+    if summary.times_real_time is not None:
+        speed = (
+            f"; {summary.video_seconds:.0f} s of video in {summary.seconds:.0f} s, "
+            f"{summary.times_real_time:.1f} times real time"
+        )
     progress.note(
         f"{summary.prepared} clips prepared, {summary.present} were there, "
-        f"{len(summary.left_out)} left out; "
-        f"{summary.video_seconds:.0f} s of video in {summary.seconds:.0f} s, "
-        f"{summary.times_real_time:.1f} times real time"
+        f"{len(summary.left_out)} left out{speed}"
     )
     progress.note(
         "clips: " + ", ".join(f"{count} in {subset}" for subset, count in summary.subsets.items())

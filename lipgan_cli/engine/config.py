@@ -89,7 +89,9 @@ class TrainConfig:
             values: dict[str, Any] = json.loads(text)
             unknown = values.keys() - {field.name for field in dataclasses.fields(cls)}
             if unknown:
-                raise InputError(f"unknown settings in a run's config: {', '.join(sorted(unknown))}")
+                raise InputError(
+                    f"unknown settings in a run's config: {', '.join(sorted(unknown))}"
+                )
             return cls(**{**values, "variant": Variant(values["variant"])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"a run's config cannot be read: {error}") from error

@@ -51,7 +51,7 @@ def atomic_path(target: Path, force: bool = True) -> Iterator[Path]:
         yield temporary
         if target.is_dir() and temporary.is_dir():
             shutil.rmtree(target)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise

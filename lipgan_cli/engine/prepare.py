@@ -47,12 +47,8 @@ class PrepareSummary:
     frames_without_face: int  # in the clips of this run
     video_seconds: float  # of the clips of this run
     seconds: float  # that the run took
+    times_real_time: float | None  # seconds of video a second; None when nothing was to be done
     subsets: dict[str, int]  # clips in each
-
-    @property
-    def times_real_time(self) -> float:
-        """Return how many seconds of video were prepared in a second."""
-        return self.video_seconds / self.seconds if self.seconds > 0 else 0.0
 
 
 def dataset_folder(name: str | None, corpus: Path) -> Path:
@@ -72,8 +68,9 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
     """Prepare a corpus into a dataset; clips that are in it already are left as they are.
 
     Raises:
-        InputError: the corpus holds no video, the output is no dataset, or another run writes it.
-        LipganError: no clip at all could be prepared, or the output cannot be written.
+        InputError: the corpus holds no video that can be prepared, the output is no dataset, or
+            another run writes it.
+        LipganError: the output cannot be written.
     """
     began = time.monotonic()
     dataset, parameters = request.output, Parameters()
@@ -92,7 +89,10 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         separate_test = request.test_dir is not None or bool(about.get("separate_test"))
         sizes = _sizes(request, about)
         shelf.write_about(dataset, parameters, sizes, separate_test)
-        recorded = _work(plan.jobs, request.processes or _cores(), left_out, progress)
+        try:
+            recorded = _work(plan.jobs, request.processes or _cores(), left_out, progress)
+        finally:
+            shelf.sweep(dataset)
         for key in recorded:
             clip = shelf.read_clip(dataset, key, parameters)
             if clip is not None:
@@ -102,20 +102,30 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         shelf.write_subsets(dataset, subsets)
         shelf.write_left_out(dataset, left_out, clips.values())
     if not clips:
-        reason, count = Counter(clip.reason for clip in left_out).most_common(1)[0]
-        raise LipganError(
-            f"none of {len(sources)} videos could be prepared; {count} of them: {reason}",
-            f"{dataset / 'left_out.jsonl'} gives the reason for each",
-        )
+        raise _nothing(left_out, dataset)
+    video_seconds = sum(clip.seconds for clip in recorded.values())
+    seconds = time.monotonic() - began
     return PrepareSummary(
         dataset=dataset,
         prepared=len(recorded),
         present=plan.present,
         left_out=tuple(left_out),
         frames_without_face=sum(clip.missing for clip in recorded.values()),
-        video_seconds=sum(clip.seconds for clip in recorded.values()),
-        seconds=time.monotonic() - began,
+        video_seconds=video_seconds,
+        seconds=seconds,
+        times_real_time=video_seconds / seconds if recorded else None,
         subsets={name: len(keys) for name, keys in subsets.named().items()},
+    )
+
+
+def _nothing(left_out: list[LeftOut], dataset: Path) -> LipganError:
+    """Return the error for a corpus of which not one video could be prepared."""
+    if len(left_out) == 1:
+        return InputError(f"{left_out[0].source} cannot be prepared: {left_out[0].reason}")
+    reason, count = Counter(clip.reason for clip in left_out).most_common(1)[0]
+    return InputError(
+        f"none of {len(left_out)} videos can be prepared; {count} of them: {reason}",
+        f"{dataset / 'left_out.jsonl'} gives the reason for each",
     )
 
 

@@ -29,7 +29,8 @@ from lipgan_cli.engine.gan.inference import Animator
 from lipgan_cli.engine.gan.losses import STRATEGIES
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
 from lipgan_cli.engine.media.audio import mel_windows
-from lipgan_cli.engine.metrics.protocol import ProtocolFigures, measure
+from lipgan_cli.engine.metrics.image import PairSummary
+from lipgan_cli.engine.metrics.protocol import GroupFigures, ProtocolFigures, measure
 from lipgan_cli.engine.paths import atomic_path, runs_dir
 from lipgan_cli.engine.progress import Progress, Task
 
@@ -62,7 +63,7 @@ def new_run(config: TrainConfig, name: str | None = None) -> Path:
     Raises:
         InputError: a run of that name exists.
     """
-    name = name or f"{config.variant}-{config.subset}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = name or f"{config.variant}-{config.subset}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     run = runs_dir() / name
     if run.exists():
         raise InputError(f"the run {run} exists already", f"--resume {name}, or another --name")
@@ -180,32 +181,32 @@ def _evaluate(
     done: int,
     progress: Progress,
 ) -> None:
-    animator = Animator(core.average.module, core.device, core.half_precision)
+    animator = Animator(core.averaged, core.device, core.half_precision)
     figures = measure(animator.faces, held_out, progress=progress)
     _write_sheet(run / "sheets" / f"{done:08d}.png", animator, held_out)
-    score = figures.total.right.mouth.psnr.mean if figures.total.right.mouth else 0.0
-    state = State(done, score, brief(figures))
+    state = State(done, _mouth_psnr(figures.total.right) or 0.0, brief(figures))
     checkpoints.save(core, state)
     _write(log, {"iteration": done, "evaluation": state.figures})
 
 
 def brief(figures: ProtocolFigures) -> dict[str, object]:
     """The protocol's mean mouth PSNR (dB) with controls and gaps, for each speaker and for all."""
-    return {
-        group.name: {
-            name: round(value, 3)
-            for name, value in (
-                ("right", group.right.mouth and group.right.mouth.psnr.mean),
-                ("copy", group.copy.mouth and group.copy.mouth.psnr.mean),
-                ("gap_to_swapped", group.gap_to_swapped),
-                ("gap_to_still", group.gap_to_still),
-                ("ssim", group.right.mouth and group.right.mouth.ssim.mean),
-                ("whole", group.right.whole.psnr.mean),
-            )
-            if value is not None
-        }
-        for group in (*figures.speakers, figures.total)
+    return {group.name: _brief(group) for group in (*figures.speakers, figures.total)}
+
+
+def _brief(group: GroupFigures) -> dict[str, float]:
+    values = {
+        "right": _mouth_psnr(group.right),
+        "copy": _mouth_psnr(group.copy),
+        "gap_to_swapped": group.gap_to_swapped,
+        "gap_to_still": group.gap_to_still,
+        "whole": group.right.whole.psnr.mean,
     }
+    return {name: round(value, 3) for name, value in values.items() if value is not None}
+
+
+def _mouth_psnr(pairs: PairSummary) -> float | None:
+    return pairs.mouth.psnr.mean if pairs.mouth else None
 
 
 def _write_sheet(path: Path, animator: Animator, clips: list[Clip]) -> None:

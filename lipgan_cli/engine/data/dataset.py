@@ -168,7 +168,11 @@ def resolve(path: Path | None) -> Path:
         if not (path / "dataset.json").is_file() and (by_name / "dataset.json").is_file():
             return by_name
         return path
-    made = sorted(place.parent for place in datasets_dir().glob("*/dataset.json"))
+    made = sorted(
+        place.parent
+        for place in datasets_dir().glob("*/dataset.json")
+        if any(read_subset(place.parent, subset) for subset in SUBSETS)
+    )
     if not made:
         raise InputError(
             f"there is no prepared dataset in {datasets_dir()}", "make one with lipgan prep"

@@ -106,9 +106,7 @@ def vary(faces: Sequence[np.ndarray], random: Random) -> list[np.ndarray]:
     return [_varied(face, table, saturation, mirrored) for face in faces]
 
 
-def _varied(
-    face: np.ndarray, table: np.ndarray, saturation: float, mirrored: bool
-) -> np.ndarray:
+def _varied(face: np.ndarray, table: np.ndarray, saturation: float, mirrored: bool) -> np.ndarray:
     face = cv2.LUT(face, table)
     grey = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     face = cv2.addWeighted(face, saturation, grey, 1 - saturation, 0)

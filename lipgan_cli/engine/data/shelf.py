@@ -126,7 +126,7 @@ def _lock(descriptor: int) -> bool:
 
 def sweep(dataset: Path) -> None:
     """Remove what an interrupted run has left behind. Safe only while the dataset is locked."""
-    for place in [*dataset.glob("clips/*/.*.part"), *dataset.glob("subsets/.*.part*")]:
+    for place in [*dataset.glob("clips/*/.*.part*"), *dataset.glob("subsets/.*.part*")]:
         shutil.rmtree(place) if place.is_dir() else place.unlink()
     for place in dataset.glob(".*.part*"):
         place.unlink()

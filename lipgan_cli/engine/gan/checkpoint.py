@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -119,7 +118,7 @@ def weights_file(checkpoint: Path) -> Path:
 
 def averaged_weights(core: Core) -> dict[str, Tensor]:
     """The averaged generator's state, contiguous and on the CPU."""
-    return _plain(core.average.module.state_dict())
+    return _plain(core.averaged.state_dict())
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -135,10 +134,8 @@ def _training_state(core: Core) -> dict[str, Tensor]:
     return _plain(tensors)
 
 
-def _set_training_state(
-    core: Core, tensors: dict[str, Tensor], average: dict[str, Tensor]
-) -> None:
-    core.average.module.load_state_dict(average)
+def _set_training_state(core: Core, tensors: dict[str, Tensor], average: dict[str, Tensor]) -> None:
+    core.averaged.load_state_dict(average)
     core.average.n_averaged.copy_(tensors["average.count"])
     for name, network in core.networks().items():
         network.load_state_dict(_below(tensors, f"{name}."))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from lipgan_cli.engine.config import TrainConfig
 from lipgan_cli.engine.gan.critic import Critic
@@ -52,8 +52,8 @@ class Core:
         config: TrainConfig,
         iterations: int,
         device: torch.device,
-        generator: nn.Module | None = None,
-        critic: nn.Module | None = None,
+        generator: Generator | None = None,
+        critic: Critic | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self.loss = loss
@@ -63,11 +63,12 @@ class Core:
         self.decay = config.decay
         half = config.half_precision
         self.half_precision = fast_bf16(device) if half is None else half
-        generator = generator or Generator()
-        self.generator = generator.to(device, memory_format=torch.channels_last)
+        self.generator = (generator or Generator()).to(device)
+        self.generator.to(memory_format=torch.channels_last)
         self.critic = (critic or Critic()).to(device) if loss.readout else None
-        average = get_ema_multi_avg_fn(config.ema)
-        self.average = AveragedModel(self.generator, multi_avg_fn=average, use_buffers=True)
+        self.average = AveragedModel(
+            self.generator, multi_avg_fn=_moving_average(config.ema), use_buffers=True
+        )
         adam = loss.optimizer
         self.learning_rate = config.learning_rate or adam.learning_rate
         self.optimizers = {
@@ -77,6 +78,12 @@ class Core:
         weights = torch.ones(SIDE, SIDE)
         weights[mouth_region(SIDE, SIDE)] = config.mouth_weight
         self.pixel_weights = (weights / weights.mean()).to(device)
+
+    @property
+    def averaged(self) -> Generator:
+        """The moving average of the generator, which is what a run is for."""
+        averaged: Generator = self.average.module
+        return averaged
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks under training, by name."""
@@ -141,7 +148,7 @@ class Core:
     def _descend(self, name: str, terms: Terms) -> None:
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        torch.autograd.backward(torch.stack(list(terms.values())).sum())
         optimizer.step()
 
     def _autocast(self, half: bool = True) -> AbstractContextManager[None]:
@@ -155,6 +162,23 @@ class Core:
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate * factor
+
+
+def _moving_average(
+    decay: float,
+) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """An exponential moving average that forgets the first, random weights quickly."""
+
+    @torch.no_grad()
+    def update(average: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        new = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for kept, value in zip(average, current, strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(value, new)
+            else:
+                kept.copy_(value)
+
+    return update
 
 
 def _require_gradients(parameters: Iterable[nn.Parameter], required: bool) -> None:

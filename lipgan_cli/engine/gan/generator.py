@@ -22,10 +22,12 @@ _MOMENTUM = 0.2
 class Block(nn.Module):
     """A convolution, batch norm and ReLU, then residual units at the same size."""
 
-    def __init__(self, convolution: nn.Module, channels: int, units: int = 0) -> None:
+    def __init__(
+        self, convolution: nn.Conv2d | nn.ConvTranspose2d, channels: int, units: int = 0
+    ) -> None:
         super().__init__()
         self.convolution = convolution
-        self.norm = nn.BatchNorm2d(channels, momentum=_MOMENTUM)
+        self.norm: nn.Module = nn.BatchNorm2d(channels, momentum=_MOMENTUM)
         self.units = nn.ModuleList(ResidualUnit(channels) for _ in range(units))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +43,7 @@ class ResidualUnit(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, channels, 3, 1, 1)
-        self.norm = nn.BatchNorm2d(channels, momentum=_MOMENTUM)
+        self.norm: nn.Module = nn.BatchNorm2d(channels, momentum=_MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.norm(self.convolution(x)) + x)

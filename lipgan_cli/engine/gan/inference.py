@@ -25,13 +25,13 @@ class Animator:
     """
 
     def __init__(
-        self, generator: nn.Module, device: torch.device, half_precision: bool | None = None
+        self, generator: Generator, device: torch.device, half_precision: bool | None = None
     ) -> None:
         half = fast_bf16(device) if half_precision is None else half_precision
         self.device = device
         self.dtype = torch.bfloat16 if half else torch.float32
-        folded = fold(generator)
-        self.generator = folded.to(device, self.dtype, memory_format=torch.channels_last)
+        folded = fold(generator).to(device, self.dtype)
+        self.generator = folded.to(memory_format=torch.channels_last)
 
     @classmethod
     def load(cls, path: Path | None, device: torch.device) -> Animator:
@@ -43,9 +43,7 @@ class Animator:
         return cls(load_generator(path or DEFAULT_WEIGHTS), device)
 
     @torch.inference_mode()
-    def faces(
-        self, reference: np.ndarray, target: np.ndarray, windows: np.ndarray
-    ) -> np.ndarray:
+    def faces(self, reference: np.ndarray, target: np.ndarray, windows: np.ndarray) -> np.ndarray:
         """Paint faces, uint8 RGB (B, 96, 96, 3), that speak `windows` (B, 80, 27).
 
         `reference` and `target` are uint8 RGB (B, 96, 96, 3), or (1, 96, 96, 3) to serve all.
@@ -68,12 +66,13 @@ class Animator:
         return torch.from_numpy(faces).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 255
 
 
-def fold(generator: nn.Module) -> Generator:
+def fold(generator: Generator) -> Generator:
     """A copy of the generator whose batch norms are folded into the convolutions before them."""
     folded = copy.deepcopy(generator).eval()
     for module in folded.modules():
         if isinstance(module, Block | ResidualUnit):
             convolution, norm = module.convolution, module.norm
+            assert isinstance(norm, nn.BatchNorm2d)
             assert norm.running_mean is not None and norm.running_var is not None
             weight, bias = fuse_conv_bn_weights(
                 convolution.weight,

@@ -1,4 +1,4 @@
-"""The loss strategies: what the critic and the generator minimise. One small class and one row each."""
+"""The loss strategies: what critic and generator minimise. One small class and one row each."""
 
 from __future__ import annotations
 

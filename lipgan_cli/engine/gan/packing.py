@@ -48,9 +48,13 @@ def unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _output_axis(name: str) -> int:
     # A transposed convolution keeps its output channels in the second place.
-    return 1 if name.startswith("decoder.") and name.endswith(".convolution.weight") and (
-        ".units." not in name
-    ) else 0
+    return (
+        1
+        if name.startswith("decoder.")
+        and name.endswith(".convolution.weight")
+        and (".units." not in name)
+        else 0
+    )
 
 
 def save_packed(weights: dict[str, Tensor], path: Path, about: dict[str, Any]) -> None:

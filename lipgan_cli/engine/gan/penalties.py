@@ -25,7 +25,8 @@ Penalty = Callable[[Judge, Pair, Pair], Tensor]
 
 def _squared_excess(gradients: tuple[Tensor, ...]) -> Tensor:
     flat = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
-    return ((torch.linalg.vector_norm(flat, dim=1) - 1) ** 2).mean()
+    norms: Tensor = torch.linalg.vector_norm(flat, dim=1)
+    return ((norms - 1) ** 2).mean()
 
 
 def interpolated(judge: Judge, real: Pair, fake: Pair) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor
@@ -18,12 +19,13 @@ def distance(face: Tensor, audio: Tensor) -> Tensor:
     `vector_norm` has a subgradient at 0, where a perfect pair sits; a square root of a sum has
     none there.
     """
-    return vector_norm(normalize(face, dim=1) - normalize(audio, dim=1), dim=1)
+    apart: Tensor = vector_norm(normalize(face, dim=1) - normalize(audio, dim=1), dim=1)
+    return apart
 
 
 def joint(face: Tensor, audio: Tensor) -> Tensor:
     """The dot product, scaled by the square root of the size; great where they belong together."""
-    return (face * audio).sum(1) / face.shape[1] ** 0.5
+    return (face * audio).sum(1) / math.sqrt(face.shape[1])
 
 
 def additive(face: Tensor, audio: Tensor) -> Tensor:

@@ -147,9 +147,9 @@ def _mono(frame: av.AudioFrame) -> Samples:
         values = values.reshape(-1, len(frame.layout.channels)).T
     scaled: Samples
     if values.dtype == np.uint8:
-        scaled = (values.astype(np.float32) - 128) / 128
+        scaled = (values.astype(np.float32) - np.float32(128)) / np.float32(128)
     elif values.dtype.kind == "i":
-        scaled = values.astype(np.float32) / np.float32(2 ** (8 * values.itemsize - 1))
+        scaled = np.divide(values, 2.0 ** (8 * values.itemsize - 1), dtype=np.float32)
     else:
         scaled = values.astype(np.float32)
     mono: Samples = scaled.mean(axis=0, dtype=np.float32)
@@ -220,5 +220,5 @@ def mel_windows(mel: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray
     columns = np.floor(COLUMNS_PER_SECOND * np.asarray(times, np.float64) + 0.5).astype(np.int64)
     index = columns[:, None] + np.arange(WINDOW) - WINDOW // 2  # (n, 27)
     inside = (index >= 0) & (index < mel.shape[1])
-    taken = mel[:, np.clip(index, 0, max(mel.shape[1] - 1, 0))]  # (80, n, 27)
+    taken = mel[:, np.clip(index, 0, mel.shape[1] - 1)]  # (80, n, 27)
     return np.where(inside[:, None], taken.transpose(1, 0, 2), np.float32(SILENCE))

@@ -16,7 +16,7 @@ Place = tuple[int, int, int]  # left, top, side of a square in pixels; may reach
 
 CENTRE_ROW, CENTRE_COLUMN = 70.0, 48.0
 """Centre of the mask in the crop: a little under the mouth."""
-HALF_HEIGHT, HALF_WIDTH = 25.5, 35.0
+HALF_HEIGHT, HALF_WIDTH = 25.5, 32.0
 """Where the mask ends, in crop pixels from its centre: nose to below the chin, cheek to cheek."""
 EXPONENT = 2.5
 """Shape of the mask's outline: 2 is an ellipse, more is squarer."""

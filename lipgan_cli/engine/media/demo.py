@@ -19,6 +19,6 @@ def write_portrait(path: Path) -> Path:
     """Write the demo's face, cut from the public-domain portrait that scikit-image carries."""
     from skimage import data
 
-    portrait: NDArray[np.uint8] = data.astronaut()
+    portrait: NDArray[np.uint8] = data.astronaut()  # type: ignore[no-untyped-call]
     cv2.imwrite(str(path), cv2.cvtColor(portrait[_HEAD], cv2.COLOR_RGB2BGR))
     return path

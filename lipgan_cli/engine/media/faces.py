@@ -1,19 +1,34 @@
-"""Faces: finding them, following one person through a clip, and cutting steady crops."""
+"""Faces: following one person through a clip, and cutting steady crops."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Protocol
 
 import cv2
-import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.paths import require_file
+from lipgan_cli.engine.media.detectors import (
+    Box,
+    FaceDetector,
+    HogDetector,
+    Luma,
+    MmodDetector,
+    as_bytes,
+)
+
+__all__ = [
+    "CROP",
+    "Box",
+    "FaceDetector",
+    "HogDetector",
+    "MmodDetector",
+    "cut",
+    "region",
+    "squares",
+    "track",
+]
 
 CROP = 96  # pixels, the side of a face crop
 SCALE = 1.10  # side of the square, in median box sides
@@ -27,87 +42,7 @@ JUMP = 0.5  # box sides from one frame to the next that break a run
 BRIDGED_SECONDS = 0.5  # faces missing for longer break a run
 SMOOTHING_SECONDS = 0.5  # window of the moving average over the centres
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
-Luma = NDArray[np.uint8]
 Rgb = NDArray[np.uint8]
-
-
-class FaceDetector(Protocol):
-    """Finds the faces in a grey picture."""
-
-    def detect(self, luma: Luma) -> list[Box]:
-        """Return the faces in a picture (h, w), in any order."""
-
-
-class HogDetector:
-    """dlib's HOG detector with a linear SVM; finds frontal faces of 80 pixels and more.
-
-    Where it finds none it looks once more at double size, for faces of 40 pixels and more. Large
-    pictures are searched at reduced size first.
-    """
-
-    FAST = 640  # longest side of the first look, in pixels
-    LARGEST = 1280  # longest side of the picture that the second look may make
-
-    def __init__(self) -> None:
-        self._detector = dlib.get_frontal_face_detector()
-
-    def detect(self, luma: Luma) -> list[Box]:
-        longest = max(luma.shape)
-        first = min(1.0, self.FAST / longest)
-        second = min(2.0, max(1.0, self.LARGEST / longest), self.LARGEST / longest)
-        found = self._at(luma, first)
-        return found if found or second <= first else self._at(luma, second)
-
-    def _at(self, luma: Luma, scale: float) -> list[Box]:
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        seen = (
-            luma if scale == 1 else cv2.resize(luma, None, fx=scale, fy=scale, interpolation=method)
-        )
-        return [
-            _box(rectangle, scale) for rectangle in self._detector(np.ascontiguousarray(seen), 0)
-        ]
-
-
-class MmodDetector:
-    """dlib's MMOD network: slower than HOG by far, and finds turned faces too.
-
-    Raises:
-        InputError: the weights file is missing or not a dlib face detector.
-    """
-
-    LARGEST = 640  # longest side searched, in pixels
-
-    def __init__(self, weights: Path) -> None:
-        require_file(weights, "the detector's weights file")
-        try:
-            self._detector = dlib.cnn_face_detection_model_v1(str(weights))
-        except RuntimeError as error:
-            raise InputError(
-                f"{weights} is not a dlib face detector", "lipgan download-weights fetches one"
-            ) from error
-
-    def detect(self, luma: Luma) -> list[Box]:
-        scale = min(1.0, self.LARGEST / max(luma.shape))
-        rgb = cv2.cvtColor(_scaled(luma, scale), cv2.COLOR_GRAY2RGB)
-        return [_box(found.rect, scale) for found in self._detector(rgb, 0)]
-
-
-def _scaled(luma: Luma, scale: float) -> Luma:
-    if scale == 1:
-        return np.ascontiguousarray(luma)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return _bytes(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=method))
-
-
-def _box(rectangle: dlib.rectangle, scale: float) -> Box:
-    # dlib's right and bottom are the last pixels inside.
-    return (
-        rectangle.left() / scale,
-        rectangle.top() / scale,
-        (rectangle.right() + 1) / scale,
-        (rectangle.bottom() + 1) / scale,
-    )
 
 
 def track(
@@ -149,7 +84,7 @@ class _Follower:
     def next(self, frame: Luma, frames_on: int) -> Box | None:
         """Return the person's face, `frames_on` frames after the last call."""
         found = self._detector.detect(frame)
-        scene = _bytes(cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA))
+        scene = as_bytes(cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA))
         self._lost += frames_on
         box = _nearest(found, [self._last]) if self._last else None
         if box is None and found and (self._lost > self._patience or self._cut(scene)):
@@ -294,13 +229,8 @@ def cut(frame: Rgb, square: NDArray[np.float64]) -> Rgb:
         below = max(side - above - inside.shape[0], 0)
         after = max(side - before - inside.shape[1], 0)
         edge = cv2.BORDER_REPLICATE
-        inside = _bytes(cv2.copyMakeBorder(inside, above, below, before, after, edge))
+        inside = as_bytes(cv2.copyMakeBorder(inside, above, below, before, after, edge))
         inside = inside[:side, :side]
     method = cv2.INTER_AREA if side >= CROP else cv2.INTER_CUBIC
     whole = np.ascontiguousarray(inside)
-    return _bytes(cv2.resize(whole, (CROP, CROP), interpolation=method))
-
-
-def _bytes(picture: cv2.typing.MatLike) -> NDArray[np.uint8]:
-    """Return what OpenCV gives as the bytes that it is."""
-    return picture.astype(np.uint8, copy=False)
+    return as_bytes(cv2.resize(whole, (CROP, CROP), interpolation=method))

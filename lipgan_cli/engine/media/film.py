@@ -126,8 +126,8 @@ def _opacity(missing: NDArray[np.bool_], fade: int) -> NDArray[np.float64]:
     next_gap = np.searchsorted(gaps, frames)
     after = np.abs(gaps[np.minimum(next_gap, len(gaps) - 1)] - frames)
     before = np.abs(frames - gaps[np.maximum(next_gap - 1, 0)])
-    nearest = np.minimum(before, after).astype(np.float64)
-    return np.minimum(nearest / (fade + 1), 1.0)
+    opacity: NDArray[np.float64] = np.minimum(before, after) / (fade + 1)
+    return opacity.clip(0, 1)
 
 
 def _references(squares: NDArray[np.float64], info: VideoInfo) -> NDArray[np.int64]:

@@ -85,15 +85,18 @@ def _lines(plane: VideoPlane, width: int, height: int) -> Frame:
     return stored[: plane.line_size * height].reshape(height, plane.line_size)[:, :width]
 
 
-def read_photo(path: Path) -> Frame | None:
-    """Return a photo as I420 in TV range, turned as its EXIF data says; None if it is damaged."""
+def read_photo(path: Path) -> NDArray[np.uint8] | None:
+    """Return a photo as BGR, turned as its EXIF data says; None if it cannot be decoded."""
     # imdecode, because imread cannot open every name on every system.
     try:
         picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         return None
-    if picture is None:
-        return None
+    return None if picture is None else picture.astype(np.uint8, copy=False)
+
+
+def from_bgr(picture: NDArray[np.uint8]) -> Frame:
+    """Return a BGR picture (height, width, 3) as I420 in TV range; odd edges are lost."""
     height, width = (side // 2 * 2 for side in picture.shape[:2])
-    bgr = np.ascontiguousarray(picture[:height, :width]).astype(np.uint8, copy=False)
-    return planar(av.VideoFrame.from_ndarray(bgr, format="bgr24"), width, height)
+    whole = np.ascontiguousarray(picture[:height, :width])
+    return planar(av.VideoFrame.from_ndarray(whole, format="bgr24"), width, height)

@@ -6,12 +6,11 @@ planes at half size. An 8-bit 4:2:0 source keeps its own bytes, whatever its ran
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import av
 from av.container import InputContainer
@@ -23,16 +22,16 @@ from lipgan_cli.engine.media.picture import (
     Colour,
     Frame,
     colour_of,
+    from_bgr,
     luma,
     planar,
     quarter_turns,
     read_photo,
     to_rgb,
 )
+from lipgan_cli.engine.media.rate import constant_rate, count, decoded, next_packet, timed
 from lipgan_cli.engine.media.writer import VideoWriter
 from lipgan_cli.engine.paths import require_file
-
-Packet = TypeVar("Packet")
 
 __all__ = [
     "Colour",
@@ -48,10 +47,6 @@ __all__ = [
 LARGEST_SIDE = 8192  # pixels
 LOWEST_FPS, HIGHEST_FPS = 1, 240
 USUAL_FPS = Fraction(25)  # of photos, and of files that name no rate
-
-# A source frame this much of a frame's duration late still counts as on time: containers round
-# timestamps, Matroska to whole milliseconds.
-LATE = Fraction(1, 4)
 
 # Formats whose index leads to the exact frame. Elsewhere a seek is a guess.
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
@@ -87,7 +82,7 @@ def probe(path: Path) -> VideoInfo:
         if _is_photo(container):
             return _probe_photo(path)
         stream = _video_stream(path, container)
-        first = next(_decoded(container, stream), None)
+        first = next(decoded(container, stream), None)
         if first is None:
             raise InputError(f"{path} has no frame that can be decoded", "check that it plays")
         size = _displayed_size(path, first)
@@ -100,7 +95,7 @@ def probe(path: Path) -> VideoInfo:
             height=size[1],
             fps=fps,
             duration=end - start,
-            frames=_count(end - start, fps),
+            frames=count(end - start, fps),
             start=start,
             has_audio=bool(container.streams.audio),
             photo=False,
@@ -132,7 +127,8 @@ def read_frames(info: VideoInfo, first: int = 0, threads: int = 0) -> Iterator[F
     with _open(info.path) as container:
         stream = _video_stream(info.path, container)
         _use_threads(stream, threads)
-        yield from _constant_rate(_timed(container, stream, info), info, first)
+        frames = constant_rate(timed(container, stream, info.start, info.fps), info.fps, first)
+        yield from _planar(frames, info)
 
 
 def _open(path: Path) -> InputContainer:
@@ -172,10 +168,6 @@ def _rate(stream: av.VideoStream) -> Fraction:
     return USUAL_FPS
 
 
-def _count(seconds: float, fps: Fraction) -> int:
-    return max(1, math.floor(seconds * fps + 0.5))
-
-
 def _pixel_aspect(stream: av.VideoStream, first: av.VideoFrame) -> Fraction:
     aspect = stream.sample_aspect_ratio
     if not aspect:
@@ -213,7 +205,7 @@ def _end(
     with _open(path) as again:
         track = again.streams[stream.index]
         demuxed = again.demux(track)
-        while (packet := _next(demuxed)) is not None:
+        while (packet := next_packet(demuxed)) is not None:
             if not packet.size:
                 continue
             packets += 1
@@ -222,57 +214,6 @@ def _end(
                 end = max(end, float(packet.pts * packet.time_base + length))
     # Streams without timestamps count by packets.
     return end if end > start else start + float(packets / fps)
-
-
-def _next(packets: Iterator[Packet]) -> Packet | None:
-    try:
-        return next(packets, None)
-    except av.FFmpegError:
-        return None
-
-
-def _decoded(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Yield the frames that can be decoded, in the order in which they are shown."""
-    packets = container.demux(stream)
-    while (packet := _next(packets)) is not None:
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            continue  # one damaged packet does not end the film
-        for frame in frames:
-            if isinstance(frame, av.VideoFrame):
-                yield frame
-
-
-def _timed(
-    container: InputContainer, stream: av.VideoStream, info: VideoInfo
-) -> Iterator[tuple[float, float, av.VideoFrame]]:
-    """Yield (seconds since the first frame, seconds shown, frame), times never going back."""
-    period = float(1 / info.fps)
-    expected, offset = 0.0, info.start
-    for frame in _decoded(container, stream):
-        time = expected if frame.pts is None else frame.time - offset
-        if time < expected - period:  # the clock was reset: go on from where the film is
-            offset, time = offset + time - expected, expected
-        base = frame.time_base
-        shown = float(frame.duration * base) if frame.duration and base is not None else period
-        yield time, shown, frame
-        expected = time + shown
-
-
-def _constant_rate(
-    timed: Iterator[tuple[float, float, av.VideoFrame]], info: VideoInfo, first: int
-) -> Iterator[Frame]:
-    """Yield frames `first` and on of the constant rate, each held until the next one is due."""
-    number, held, end = first, None, 0.0
-    for time, shown, frame in timed:
-        while held is not None and number + LATE < time * info.fps:
-            yield planar(held, info.width, info.height)
-            number += 1
-        held, end = frame, time + shown
-    while held is not None and number < _count(end, info.fps):
-        yield planar(held, info.width, info.height)
-        number += 1
 
 
 def _seek(
@@ -289,16 +230,15 @@ def _seek(
         container.seek(int(before / stream.time_base), stream=stream)
     except av.FFmpegError:
         return None
-    timed = _timed(container, stream, info)
-    start = next(timed, None)
-    if start is None or start[2].pts is None or start[0] > wanted or start[2].is_corrupt:
+    frames = timed(container, stream, info.start, info.fps)
+    begin = next(frames, None)
+    if begin is None or begin.frame.pts is None or begin.time > wanted or begin.frame.is_corrupt:
         return None
+    return _planar(constant_rate(chain([begin], frames), info.fps, first), info)
 
-    def all_timed() -> Iterator[tuple[float, float, av.VideoFrame]]:
-        yield start
-        yield from timed
 
-    return _constant_rate(all_timed(), info, first)
+def _planar(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[Frame]:
+    return (planar(frame, info.width, info.height) for frame in frames)
 
 
 def _probe_photo(path: Path) -> VideoInfo:
@@ -318,8 +258,8 @@ def _probe_photo(path: Path) -> VideoInfo:
 
 
 def _photo(path: Path) -> Frame:
-    frame = read_photo(path)
-    if frame is None:
+    picture = read_photo(path)
+    if picture is None:
         raise InputError(f"{path} is a picture that cannot be decoded", "save it as PNG or JPEG")
-    _check_size(path, frame.shape[1], frame.shape[0] * 2 // 3)
-    return frame
+    _check_size(path, picture.shape[1], picture.shape[0])
+    return from_bgr(picture)

@@ -22,7 +22,7 @@ from pytorch_fid import fid_score, inception
 from scipy import linalg
 
 from lipgan_cli.engine.errors import InputError, LipganError
-from lipgan_cli.engine.metrics.pictures import picture_size
+from lipgan_cli.engine.metrics.pictures import picture_size, read_picture
 from lipgan_cli.engine.paths import require_file
 from lipgan_cli.engine.progress import Progress, Silent, Task
 
@@ -75,7 +75,10 @@ def load_network(weights: Path, dimensions: int = DIMENSIONS) -> torch.nn.Module
     require_file(weights, "the FID network")
     hint = "lipgan download-weights fid-inception fetches the right file"
     try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of a pickle that is not torch's: the error that follows says it better.
+            warnings.simplefilter("ignore")
+            state = torch.load(weights, map_location="cpu", weights_only=True)
     except (
         RuntimeError,
         EOFError,
@@ -138,6 +141,8 @@ def _statistics(
                 num_workers=0,
             )
         except (OSError, SyntaxError) as error:
+            for path in pictures:
+                read_picture(path)  # raises with the name of the one that is damaged
             raise InputError(
                 f"a picture in {pictures[0].parent} cannot be read: {error}",
                 "replace it or take it out",

@@ -1,0 +1,261 @@
+"""`lipgan sync` from the command line: what it prints, what it refuses, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from lipgan_cli.engine import sync as engine
+from lipgan_cli.engine.media.demo import SPEECH, write_portrait
+
+RUN = "import sys; from lipgan_cli.cli import run; sys.exit(run(sys.argv[1:]))"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator that has learnt nothing, packed as the one that is shipped."""
+    import torch
+
+    from lipgan_cli.engine.gan.generator import Generator
+    from lipgan_cli.engine.gan.packing import save_packed
+
+    torch.manual_seed(10)
+    path = tmp_path_factory.mktemp("weights") / "generator.safetensors"
+    save_packed(Generator().state_dict(), path, {})
+    return path
+
+
+@pytest.fixture
+def portrait(tmp_path: Path) -> Path:
+    return write_portrait(tmp_path / "face.png")
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    return write_wav(tmp_path / "speech.wav", 0.4)
+
+
+@pytest.fixture
+def animator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that gives back the face that it is shown."""
+
+    class Mirror:
+        def faces(self, reference: Any, target: Any, windows: Any) -> Any:
+            return np.broadcast_to(target, (len(windows), 96, 96, 3)).copy()
+
+    monkeypatch.setattr(engine.Animator, "load", lambda path, device: Mirror())
+
+
+def write_wav(path: Path, seconds: float) -> Path:
+    noise = np.random.default_rng(1).integers(-9000, 9000, round(seconds * 16000))
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(noise.astype("<i2").tobytes())
+    return path
+
+
+def write_grey_video(path: Path, frames: int = 5) -> Path:
+    """A video without a face and without sound."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for _ in range(frames):
+            grey = np.full((96, 128, 3), 120, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def frames_of(path: Path) -> int:
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert container.streams.audio[0].codec_context.name == "aac"
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_the_demo_needs_nothing_but_the_install(lipgan, tmp_path, animator):
+    output = tmp_path / "out.mp4"
+    ran = lipgan("sync", "--demo", "-o", output)
+    assert (ran.code, ran.stdout, ran.stderr) == (0, f"{output}\n", "")
+    assert frames_of(output) == 124  # 4.975 s at 25 fps
+
+
+def test_the_demo_s_files_are_small_and_there():
+    assert 20_000 < SPEECH.stat().st_size < 150_000
+
+
+def test_the_real_network_runs_end_to_end_and_tells_as_json(lipgan, tmp_path, weights, speech):
+    output = tmp_path / "out.mp4"
+    portrait = write_portrait(tmp_path / "face.png")
+    arguments = ("sync", portrait, speech, "-o", output, "--weights", weights, "--json")
+    ran = lipgan(*arguments, "--device", "cpu")
+    assert ran.code == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told.pop("elapsed") > 0
+    assert told.pop("speed") > 0
+    assert told == {
+        "output": str(output),
+        "frames": 10,
+        "fps": 25.0,
+        "seconds": 0.4,
+        "without_face": [],
+    }
+    assert frames_of(output) == 10
+
+
+@pytest.mark.parametrize("name", ["with spaces", "brackets [x] {y}", "Ünïcode 顔", "100% -o 'q'"])
+def test_any_name_will_do(lipgan, tmp_path, animator, portrait, speech, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    face = portrait.rename(folder / f"{name}.png")
+    heard = speech.rename(folder / f"{name}.wav")
+    output = folder / "new" / f"{name} out.mp4"
+    ran = lipgan("sync", face, heard, "-o", output, "--quiet")
+    assert (ran.code, ran.stdout, ran.stderr) == (0, f"{output}\n", "")
+    assert frames_of(output) == 10
+
+
+def _text(folder: Path) -> Path:
+    path = folder / "text.mp4"
+    path.write_text("This is no film.\n" * 20)
+    return path
+
+
+def _empty(folder: Path) -> Path:
+    path = folder / "empty.mp4"
+    path.touch()
+    return path
+
+
+def _truncated(folder: Path) -> Path:
+    whole = write_grey_video(folder / "whole.mp4").read_bytes()
+    path = folder / "truncated.mp4"
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def _missing(folder: Path) -> Path:
+    return folder / "missing.mp4"
+
+
+def _folder(folder: Path) -> Path:
+    path = folder / "folder.mp4"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("bad", [_text, _empty, _truncated, _missing, _folder])
+@pytest.mark.parametrize("role", ["face", "speech", "weights"])
+def test_a_bad_file_is_refused_in_one_line_that_names_it(
+    lipgan, tmp_path, portrait, speech, role, bad: Callable[[Path], Path]
+):
+    given = {"face": portrait, "speech": speech, "weights": portrait, role: bad(tmp_path)}
+    options = ("--weights", given["weights"]) if role == "weights" else ()
+    before = sorted(tmp_path.iterdir())
+    output = tmp_path / "out.mp4"
+    ran = lipgan("sync", given["face"], given["speech"], "-o", output, *options)
+    assert_refused(ran, str(given[role]))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_video_without_a_face_or_without_sound_is_refused(
+    lipgan, tmp_path, animator, portrait, speech
+):
+    grey = write_grey_video(tmp_path / "grey.mp4")
+    output = tmp_path / "out.mp4"
+    assert_refused(lipgan("sync", grey, speech, "-o", output), "no face found in", "grey.mp4")
+    assert_refused(lipgan("sync", portrait, grey, "-o", output), "grey.mp4 has no audio track")
+    assert not output.exists()
+
+
+def assert_refused(ran: Any, *said: str) -> None:
+    assert (ran.code, ran.stdout) == (2, ""), ran.stderr
+    error, *hint = ran.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert all(line.startswith("hint: ") for line in hint)
+    assert len(hint) <= 1
+    for words in said:
+        assert words in error
+
+
+def test_an_output_is_replaced_with_force_alone(lipgan, tmp_path, animator, portrait, speech):
+    output = tmp_path / "out.mp4"
+    output.write_text("older")
+    arguments = ("sync", portrait, speech, "-o", output)
+    assert_refused(lipgan(*arguments), f"{output} exists already")
+    assert output.read_text() == "older"
+    assert lipgan(*arguments, "--force").code == 0
+    assert frames_of(output) == 10
+
+
+def test_outputs_that_cannot_be_are_refused_before_any_work(lipgan, tmp_path, portrait, speech):
+    def refused(output: Path, *said: str) -> None:
+        assert_refused(lipgan("sync", portrait, speech, "-o", output, "--force"), *said)
+
+    refused(tmp_path / "out.avi", "does not end in .mp4")
+    refused(tmp_path / "out", "does not end in .mp4")
+    (tmp_path / "dir.mp4").mkdir()
+    refused(tmp_path / "dir.mp4", "is a folder")
+    refused(speech / "out.mp4", "cannot make the folder")
+    film = portrait.rename(tmp_path / "film.mp4")
+    ran = lipgan("sync", film, speech, "-o", film, "--force")
+    assert_refused(ran, "film.mp4 is the face itself")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused(lipgan, tmp_path, portrait, speech):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    assert_refused(lipgan("sync", portrait, speech, "-o", closed / "out.mp4"), "cannot write into")
+
+
+def test_face_and_speech_come_from_the_user_or_from_the_demo(lipgan, tmp_path, portrait, speech):
+    output = tmp_path / "out.mp4"
+    assert_refused(lipgan("sync", "-o", output), "FACE and SPEECH not given")
+    assert_refused(lipgan("sync", portrait, "-o", output), "SPEECH not given")
+    assert_refused(lipgan("sync", portrait, speech, "--demo", "-o", output), "--demo brings")
+    assert lipgan("sync", portrait, speech).code == 2
+
+
+def test_an_unknown_device_is_refused(lipgan, tmp_path, portrait, speech):
+    ran = lipgan("sync", portrait, speech, "-o", tmp_path / "out.mp4", "--device", "abacus")
+    assert_refused(ran, "abacus")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_stopped_leaves_no_half_video(tmp_path, weights, portrait, how):
+    speech = write_wav(tmp_path / "speech.wav", 60)
+    output = tmp_path / "out" / "film.mp4"
+    arguments = ["sync", portrait, speech, "-o", output, "--weights", weights, "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("out/.film*.part.mp4")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=120)
+    assert not output.exists()
+    if how == signal.SIGKILL:
+        return  # nobody is left to clean up, but what is left is hidden and has another name
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[how]
+    assert list(output.parent.iterdir()) == []
+    assert b"Traceback" not in said

@@ -1,0 +1,216 @@
+"""The training step, on toy networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import nn
+
+from lipgan_cli.engine.config import TrainConfig, Variant
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.gan.checkpoint import Checkpoints, State, read_state, weights_file
+from lipgan_cli.engine.gan.core import Batch, Core
+from lipgan_cli.engine.gan.losses import STRATEGIES
+
+CPU = torch.device("cpu")
+
+
+class ToyGenerator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.face = nn.Conv2d(6, 3, 1)
+        self.norm = nn.BatchNorm2d(3)
+        self.audio = nn.Linear(80 * 27, 3)
+
+    def forward(self, faces, mel):
+        sound = self.audio(mel.flatten(1))[..., None, None]
+        return torch.sigmoid(self.norm(self.face(faces)) + sound)
+
+
+class ToyCritic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.face, self.audio = nn.Conv2d(3, 4, 96), nn.Conv2d(1, 4, (80, 27))
+
+    def forward(self, faces, mel):
+        return self.face(faces).flatten(1), self.audio(mel).flatten(1)
+
+
+def make(variant=Variant.LIPGAN, iterations=20, **settings):
+    config = replace(TrainConfig(variant, "", "small", half_precision=False), **settings)
+    torch.manual_seed(3)
+    return Core(STRATEGIES[variant], config, iterations, CPU, ToyGenerator(), ToyCritic())
+
+
+def batch(number):
+    random = torch.Generator().manual_seed(number)
+
+    def draw(*shape):
+        return torch.rand(4, *shape, generator=random)
+
+    return Batch(draw(3, 96, 96), draw(3, 96, 96), draw(1, 80, 27), draw(1, 80, 27))
+
+
+def weights(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_a_step_moves_what_it_should_and_is_repeatable(variant):
+    runs = []
+    for _ in range(2):
+        core = make(variant)
+        before = {name: weights(network) for name, network in core.networks().items()}
+        start = core.generator.face.weight.detach().clone()
+        for i in range(core.loss.critic_steps):
+            assert torch.equal(start, core.generator.face.weight)
+            core.step(batch(i), i)
+        for name, network in core.networks().items():
+            assert not same(before[name], weights(network)), name
+        runs.append({name: weights(network) for name, network in core.networks().items()})
+    assert all(same(runs[0][name], runs[1][name]) for name in runs[0])
+
+
+def test_l1_needs_no_critic():
+    core = make(Variant.L1)
+    assert list(core.networks()) == ["generator"]
+    assert set(core.step(batch(0), 0)) == {"generator_loss", "generator_l1", "l1", "psnr"}
+
+
+def test_no_critic_gradient_reaches_the_generator_of_l1wgan_gp():
+    control = make(Variant.L1)
+    control.loss = replace(
+        STRATEGIES[Variant.L1], critic_steps=5, optimizer=STRATEGIES[Variant.L1WGAN_GP].optimizer
+    )
+    core = make(Variant.L1WGAN_GP)
+    for group in control.optimizers["generator"].param_groups:
+        group["betas"] = (0.5, 0.9)
+    control.learning_rate = core.learning_rate
+    for i in range(10):
+        core.step(batch(i), i)
+        control.step(batch(i), i)
+    trained = [weights(c.generator) for c in (core, control)]
+    for one in trained:  # forward passes for the critic move the running statistics alone
+        for name in [n for n in one if "running" in n or "tracked" in n]:
+            del one[name]
+    assert same(*trained)
+
+
+def test_the_critic_s_gradient_reaches_the_generator_of_lipgan():
+    plain, lipgan = make(Variant.L1), make(Variant.LIPGAN)
+    for i in range(2):
+        plain.step(batch(i), i)
+        lipgan.step(batch(i), i)
+    assert not torch.equal(plain.generator.face.weight, lipgan.generator.face.weight)
+
+
+def test_a_repeated_step_lowers_the_loss():
+    core = make(Variant.L1, iterations=60, decay=0.0, learning_rate=0.001)
+    losses = [core.step(batch(0), i)["l1"] for i in range(60)]
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_the_mouth_weight_counts_in_the_mouth_alone():
+    one, four = make(mouth_weight=1.0), make(mouth_weight=4.0)
+    assert one.pixel_weights.eq(1).all()
+    assert four.pixel_weights.mean().item() == pytest.approx(1)
+    assert (four.pixel_weights[60, 48] / four.pixel_weights[10, 48]).item() == pytest.approx(4)
+    assert four.pixel_weights[54, 24] > four.pixel_weights[53, 24]
+    assert four.pixel_weights[89, 71] > four.pixel_weights[90, 71]
+
+
+def test_the_learning_rate_falls_at_the_end():
+    core = make(Variant.L1, iterations=10, decay=0.5, learning_rate=1.0)
+    rates = []
+    for i in range(10):
+        core._set_learning_rate(i)
+        rates.append(core.optimizers["generator"].param_groups[0]["lr"])
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_the_average_follows_the_generator():
+    core = make(Variant.L1, ema=0.05)
+    start = core.generator.face.weight.detach().clone()
+    core.step(batch(0), 0)
+    first = core.generator.face.weight.detach().clone()
+    core.step(batch(1), 1)
+    second = core.generator.face.weight.detach().clone()
+    assert not torch.equal(start, first)
+    assert torch.allclose(core.averaged.face.weight, 0.05 * first + 0.95 * second, atol=1e-7)
+
+
+# checkpoints
+
+
+@dataclass
+class Progressed:
+    core: Core
+    checkpoints: Checkpoints
+
+
+def run(folder, variant, first, last):
+    core = make(variant)
+    checkpoints = Checkpoints(folder)
+    state = checkpoints.restore(core)
+    assert (state.iteration if state else 0) == first
+    for i in range(first, last):
+        core.step(batch(i), i)
+    checkpoints.save(core, State(last, float(last), {}))
+    return core
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_resume_equals_not_stopping(tmp_path, variant):
+    whole = run(tmp_path / "a", variant, 0, 12)
+    run(tmp_path / "b", variant, 0, 7)
+    resumed = run(tmp_path / "b", variant, 7, 12)
+    for name, network in whole.networks().items():
+        assert same(weights(network), weights(resumed.networks()[name])), name
+    assert same(weights(whole.averaged), weights(resumed.averaged))
+
+
+def test_the_last_two_and_the_best_stay_whole(tmp_path):
+    core = make()
+    checkpoints = Checkpoints(tmp_path)
+    for iteration, score in enumerate([1.0, 9.0, 2.0, 3.0, 4.0], 1):
+        checkpoints.save(core, State(iteration, score, {"psnr": score}))
+    whole = [p.name for p in checkpoints.all() if (p / "training.safetensors").exists()]
+    assert whole == ["00000002", "00000004", "00000005"]
+    assert all(weights_file(p).exists() for p in checkpoints.all())
+    assert len(checkpoints.all()) == 5
+    assert checkpoints.best().name == "00000002"
+    assert read_state(checkpoints.best()) == State(2, 9.0, {"psnr": 9.0})
+
+
+def test_a_checkpoint_cut_short_is_not_taken_for_one(tmp_path, monkeypatch):
+    core, checkpoints = make(), Checkpoints(tmp_path)
+    checkpoints.save(core, State(1, 1.0, {}))
+
+    def fail(*args):
+        raise OSError(28, "No space left on device", str(args[1]))
+
+    monkeypatch.setattr("lipgan_cli.engine.gan.checkpoint.save_file", fail)
+    with pytest.raises(Exception, match="No space left"):
+        checkpoints.save(core, State(2, 2.0, {}))
+    assert [p.name for p in tmp_path.iterdir()] == ["00000001"]
+    assert checkpoints.restore(make()).iteration == 1
+
+
+def test_another_variant_s_checkpoint_is_refused(tmp_path):
+    run(tmp_path, Variant.L1, 0, 1)
+    with pytest.raises(InputError, match="does not fit this run"):
+        Checkpoints(tmp_path).restore(make(Variant.LIPGAN))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    run(tmp_path, Variant.L1, 0, 1)
+    path = tmp_path / "00000001" / "training.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"training\.safetensors is damaged"):
+        Checkpoints(tmp_path).restore(make(Variant.L1))

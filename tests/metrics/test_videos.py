@@ -1,0 +1,100 @@
+"""Two videos, frame by frame."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+from skimage.data import astronaut
+from skimage.transform import resize
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.faces import HogDetector, squares, track
+from lipgan_cli.engine.media.video import luma, probe, read_frames, to_rgb
+from lipgan_cli.engine.metrics.image import psnr, ssim
+from lipgan_cli.engine.metrics.videos import compare_videos
+from lipgan_cli.engine.progress import Silent
+
+
+def write(path, frames, fps=25):
+    """Write I420 frames without loss."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=fps)
+        height, width = frames[0].shape[0] * 2 // 3, frames[0].shape[1]
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for planes in frames:
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def noise(seed, width=48, height=32):
+    return np.random.default_rng(seed).integers(16, 235, (height * 3 // 2, width), dtype=np.uint8)
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+def test_frames_are_measured_in_rgb_without_a_mouth(tmp_path):
+    ours, theirs = [noise(i) for i in range(5)], [noise(10 + i) for i in range(5)]
+    told = Notes()
+    real = write(tmp_path / "real.mkv", ours)
+    summary = compare_videos(real, write(tmp_path / "fake.mkv", theirs), False, told)
+    pairs = [(to_rgb(one), to_rgb(other)) for one, other in zip(ours, theirs, strict=True)]
+    assert summary.whole.psnr.mean == pytest.approx(np.mean([psnr(*pair) for pair in pairs]))
+    assert summary.whole.ssim.median == pytest.approx(np.median([ssim(*pair) for pair in pairs]))
+    assert summary.mouth is None
+    assert told.notes == [f"{real}: no mouth to measure in 5 of 5 frames"]
+
+
+def test_same_video_is_identical(tmp_path):
+    path = write(tmp_path / "a [1] ü.mkv", [noise(i) for i in range(3)])
+    summary = compare_videos(path, path, True, Silent())
+    assert (summary.whole.psnr.identical, summary.whole.psnr.count) == (3, 3)
+
+
+def test_mouth_is_where_the_face_is(tmp_path):
+    picture = resize(astronaut()[:240, 100:340], (160, 160), preserve_range=True).astype(np.uint8)
+    planes = av.VideoFrame.from_ndarray(picture, format="rgb24").to_ndarray(format="yuv420p")
+    real = write(tmp_path / "real.mkv", [planes] * 3)
+    info = probe(real)
+    boxes = track((luma(frame) for frame in read_frames(info)), HogDetector())
+    x, y, side = squares(boxes, 25.0)[0]
+    # Paint over the mouth of the crop: rows 54..89 and columns 24..71 of 96.
+    painted = planes.copy()
+    top, bottom = (round(y - side / 2 + side * row / 96) for row in (60, 84))
+    left, right = (round(x - side / 2 + side * column / 96) for column in (30, 66))
+    painted[top:bottom, left:right] = 16
+    summary = compare_videos(real, write(tmp_path / "fake.mkv", [painted] * 3), False, Silent())
+    assert summary.mouth.psnr.count == 3
+    assert summary.mouth.psnr.mean < summary.whole.psnr.mean - 8
+    # Painting anything else leaves the mouth as it is.
+    painted = planes.copy()
+    painted[: round(y - side / 2 + side * 53 / 96) // 2 * 2] = 16
+    summary = compare_videos(real, write(tmp_path / "hat.mkv", [painted] * 3), False, Silent())
+    assert summary.mouth.psnr.identical == 3
+    assert summary.whole.psnr.mean < 20
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"frames": 9}, r"length: .*real\.mkv has 3 frames, .*fake\.mkv has 9 frames"),
+        ({"frames": 4}, r"length: .*real\.mkv has 3 frames, .*fake\.mkv has 4"),
+        ({"frames": 2}, r"length: .*real\.mkv has 3 frames, .*fake\.mkv has 2"),
+        ({"width": 64}, r"size: .*real\.mkv has 48x32, .*fake\.mkv has 64x32"),
+        ({"fps": 30}, r"rate: .*real\.mkv has 25 fps, .*fake\.mkv has 30 fps"),
+    ],
+)
+def test_videos_that_do_not_match_are_told_apart(tmp_path, other, message):
+    real = write(tmp_path / "real.mkv", [noise(i) for i in range(3)])
+    frames = [noise(i, width=other.get("width", 48)) for i in range(other.get("frames", 3))]
+    generated = write(tmp_path / "fake.mkv", frames, other.get("fps", 25))
+    with pytest.raises(InputError, match=f"the videos differ in {message}"):
+        compare_videos(real, generated, False, Silent())
