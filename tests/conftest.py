@@ -114,7 +114,7 @@ def prepare_toy(tmp_path: Path) -> Callable[..., Path]:
             place.mkdir(parents=True)
             loud = np.arange(frames) // 4 % 2 == 1
             for frame in range(frames):
-                face = np.full((96, 96, 3), (200 - 20 * number, 170, 150), np.uint8)
+                face = np.full((96, 96, 3), (200 - 3 * number, 170, 150), np.uint8)
                 face[30:36, 24:36] = face[30:36, 60:72] = 40
                 face[66 : 84 if loud[frame] else 69, 36:60] = (90, 20, 30)
                 face[::3, number::7] -= 3

@@ -91,6 +91,15 @@ def test_links_lead_somewhere(path):
             assert (path.parent / target).exists(), target
 
 
+def test_the_files_that_the_architecture_names_exist():
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    engine = ROOT / "lipgan_cli" / "engine"
+    for row in re.findall(r"^\| `\w+` \|.*\| `([\w/]+\.py)` \|$", text, re.MULTILINE):
+        assert (engine / row).is_file(), row
+    for name in re.findall(r"\b\w+\.py\b", text.split("```")[1]):
+        assert list((ROOT / "lipgan_cli").rglob(name)), name
+
+
 def test_the_readme_has_a_picture_of_a_result():
     assert re.search(r"!\[[^]]+\]\(docs/images/[^)]+\)", (ROOT / "README.md").read_text("utf-8"))
 

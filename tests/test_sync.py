@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 import wave
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +18,8 @@ import pytest
 
 from lipgan_cli.engine import sync as module
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media import film
-from lipgan_cli.engine.media.audio import read_audio
+from lipgan_cli.engine.media import audio, film
+from lipgan_cli.engine.media.audio import mel_spectrogram, mel_windows, read_audio
 from lipgan_cli.engine.media.blend import planes
 from lipgan_cli.engine.media.choices import Blend
 from lipgan_cli.engine.media.picture import luma
@@ -68,7 +70,7 @@ def write_video(
         video = container.add_stream("libx264", rate=Fraction(fps))
         video.options = {"crf": "6", "preset": "ultrafast", "g": "12"}
         video.pix_fmt = "yuv420p"
-        audio = container.add_stream("aac", rate=RATE) if sound is not None else None
+        track = container.add_stream("aac", rate=RATE) if sound is not None else None
         for index, rgb in enumerate(pictures):
             if not index:
                 video.height, video.width = rgb.shape[:2]
@@ -76,11 +78,11 @@ def write_video(
             frame.pts, frame.time_base = index, 1 / Fraction(fps)
             container.mux(video.encode(frame))
         container.mux(video.encode())
-        if audio is not None and sound is not None:
+        if track is not None and sound is not None:
             wave_form = av.AudioFrame.from_ndarray(sound[None].astype(np.float32), "fltp", "mono")
             wave_form.rate, wave_form.pts, wave_form.time_base = RATE, 0, Fraction(1, RATE)
-            container.mux(audio.encode(wave_form))
-            container.mux(audio.encode())
+            container.mux(track.encode(wave_form))
+            container.mux(track.encode())
     return path
 
 
@@ -179,9 +181,11 @@ def test_the_length_is_that_of_the_speech_to_the_frame(
     assert summary.without_face == ()
 
 
-@pytest.mark.parametrize("source", ["wav", "video"])
+@pytest.mark.parametrize(
+    ("source", "suffix"), [("wav", ".mp4"), ("video", ".mp4"), ("wav", ".mov"), ("wav", ".mkv")]
+)
 def test_picture_and_sound_are_aligned(
-    head: np.ndarray, tmp_path: Path, animator: Stub, source: str
+    head: np.ndarray, tmp_path: Path, animator: Stub, source: str, suffix: str
 ) -> None:
     """A flash in the picture and a click in the speech stay together to half a frame."""
     at = 17
@@ -195,7 +199,7 @@ def test_picture_and_sound_are_aligned(
     else:
         black = np.zeros((32, 32, 3), np.uint8)
         speech = write_video(tmp_path / "speech.mp4", (black for _ in range(25)), 25, sound)
-    output = tmp_path / "out.mp4"
+    output = tmp_path / f"out{suffix}"
     run(face, speech, output)
     flashes = [time for time, y in pictures_of(output) if y[-20:, -30:].mean() > 200]
     heard = np.abs(read_audio(output, origin=probe(output).start))
@@ -208,8 +212,6 @@ def test_picture_and_sound_are_aligned(
 def test_every_frame_is_painted_from_the_sound_of_its_own_moment(
     head: np.ndarray, tmp_path: Path, animator: Stub, rendered: list[np.ndarray]
 ) -> None:
-    from lipgan_cli.engine.media.audio import mel_spectrogram, mel_windows
-
     face = write_video(tmp_path / "face.mp4", (scene(head, k) for k in range(20)), 24)
     sound = np.random.default_rng(0).uniform(-0.5, 0.5, RATE * 3 // 2)
     speech = write_wav(tmp_path / "speech.wav", 1.5, sound)
@@ -234,7 +236,7 @@ def test_outside_of_the_face_every_byte_is_the_source_s(
         for plane, before, scale in zip(planes(frame), planes(own), (1, 2, 2), strict=True):
             rows, columns = np.nonzero(plane != before)
             left = (60 + 20 * math.sin(position(k, 20) / 12)) / scale
-            assert len(rows) > 2000 / scale**2
+            assert len(rows) > 1000 / scale**2
             assert rows.min() > 85 / scale  # the eyes, and all above, are the source's
             assert rows.max() < 200 / scale
             assert columns.min() > left + 30 / scale
@@ -358,6 +360,38 @@ def test_a_camera_s_photo_is_shrunk_to_a_video_s_size() -> None:
     assert film._shrunk(frame, 120) is frame
 
 
+def test_memory_does_not_grow_with_length(
+    head: np.ndarray, tmp_path: Path, animator: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nowhere:
+        def __init__(self, path: Path, *_: Any) -> None:
+            path.touch()
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def write(self, frame: np.ndarray) -> None:
+            pass
+
+    monkeypatch.setattr(module, "VideoWriter", Nowhere)
+    monkeypatch.setattr(animator, "seen", deque(maxlen=1))
+    monkeypatch.setattr(audio, "BLOCK", 64)  # else the spectrogram's blocks are the peak
+    face = write_video(tmp_path / "face.mp4", (scene(head, k) for k in range(30)))
+    peaks = []
+    for seconds in (0.2, 2, 8):  # the first warms up what is kept for good
+        tracemalloc.start()
+        run(face, write_wav(tmp_path / "a.wav", seconds), tmp_path / "out.mp4", force=True)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    frame = WIDTH * HEIGHT * 3 // 2
+    assert 20 * frame < peaks[1]  # numpy's memory is seen
+    sound = 6 * RATE * 4 * 3  # of 6 s more, in the resampler and in the spectrogram
+    assert peaks[2] - peaks[1] < sound + 10 * frame
+
+
 def test_silent_speech_works(head: np.ndarray, tmp_path: Path, animator: Stub) -> None:
     face = write_video(tmp_path / "face.mp4", (scene(head, k) for k in range(5)))
     run(face, write_wav(tmp_path / "speech.wav", 0.4), tmp_path / "out.mp4")
@@ -430,3 +464,23 @@ def test_inputs_are_never_overwritten(head: np.ndarray, tmp_path: Path, animator
         with pytest.raises(InputError, match="would be overwritten"):
             run(face, speech, output, force=True)
     assert face.read_bytes() == before
+
+
+def test_a_real_clip_speaks_another_clip_s_sound(
+    grid_dir: Path, tmp_path: Path, animator: Stub, rendered: list[np.ndarray]
+) -> None:
+    """MPEG-1 has no index to seek by; played back and forth it keeps its order all the same."""
+    face, speech = sorted((grid_dir / "test" / "s1").glob("*.mpg"))[:2]
+    sound = np.tile(read_audio(speech), 2)[: 4 * RATE]
+    summary = run(face, write_wav(tmp_path / "speech.wav", 4, sound), tmp_path / "out.mp4")
+    assert (summary.frames, summary.fps, summary.without_face) == (100, 25, ())
+    source = list(read_frames(probe(face)))
+    assert len(source) == 75
+    for k, frame in enumerate(rendered):
+        own = source[position(k, 75)]
+        # The network gives back what it saw: the cost of a crop's way there and back, no more.
+        assert np.array_equal(frame[:60], own[:60])
+        assert np.abs(luma(frame).astype(int) - luma(own)).mean() < 0.5
+    windows = np.concatenate([seen for _, _, seen in animator.seen])
+    assert windows.shape == (100, 80, 27)
+    assert windows.max() > 1

@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from rich import box, filesize
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichBars
 from rich.progress import Task as RichTask
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from lipgan_cli.engine.progress import Progress, Silent, Task
@@ -101,7 +101,7 @@ class TerminalProgress:
     def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
         """Draw a task; one opened inside another is drawn below it and goes when it ends."""
         outermost = self._bars is None
-        bars = self._bars or _bars(self._console)
+        bars = self._bars or _Bars(self._console)
         if outermost:
             self._bars = bars
             bars.start()
@@ -153,24 +153,35 @@ class _Rate(ProgressColumn):
         speed = task.finished_speed or task.speed
         if speed is None:
             return Text("")
-        unit = task.fields["unit"]
-        if unit == "B":
+        if task.fields["unit"] == "B":
             return Text(f"{filesize.decimal(int(speed))}/s")
-        return Text(f"{speed:.{0 if speed >= 100 else 1}f} {unit}/s".replace(" /", "/"))
+        return Text(f"{speed:.{0 if speed >= 100 else 1}f}/s")
 
 
-def _bars(console: Console) -> RichBars:
-    return RichBars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        _Count(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TextColumn("<", markup=False),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}", markup=False),
-        console=console,
-    )
+class _Bars(RichBars):
+    """One line a task, as wide as the terminal, and its figures below, wrapped if they must be."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(
+            TextColumn("{task.description}", markup=False, table_column=_column()),
+            BarColumn(bar_width=None),
+            _Count(_column()),
+            _Rate(_column()),
+            TimeElapsedColumn(_column()),
+            TextColumn("<", markup=False),
+            TimeRemainingColumn(table_column=_column()),
+            console=console,
+        )
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.fields["figures"]:
+                yield Text(task.fields["figures"])
+
+
+def _column() -> Column:
+    return Column(no_wrap=True)
 
 
 def one_line(text: str) -> str:

@@ -204,9 +204,14 @@ def _gap_row(group: GroupFigures) -> Sequence[object]:
         _mouth_psnr(group.swapped),
         _mouth_psnr(group.still),
         _mouth_psnr(group.copy),
-        "-" if group.gap_to_swapped is None else f"{group.gap_to_swapped:+.2f}",
-        "-" if group.gap_to_still is None else f"{group.gap_to_still:+.2f}",
+        _signed(group.gap_to_swapped),
+        _signed(group.gap_to_still),
     )
+
+
+def _signed(gap: float | None) -> str:
+    # Adding nothing turns -0.0 into 0.0.
+    return "-" if gap is None else f"{round(gap, 2) + 0.0:+.2f}"
 
 
 def _mouth_psnr(figures: PairSummary | None) -> str:

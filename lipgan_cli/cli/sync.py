@@ -17,7 +17,9 @@ from lipgan_cli.engine.media.choices import DEFAULT_BLEND, DEFAULT_DETECTOR, Ble
 def sync(
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT", help="The video to make, an .mp4."),
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="The video to make: .mp4, .mov or .mkv."
+        ),
     ],
     face: Annotated[
         Path | None, typer.Argument(metavar="FACE", help="A video or a photo of one person.")

@@ -14,6 +14,7 @@ from lipgan_cli.engine.errors import InputError
 
 
 def train(
+    context: typer.Context,
     variant: Annotated[Variant, typer.Option(help="The loss strategy.")] = Variant.LIPGAN,
     subset: Annotated[str, typer.Option(help="What to train on: small, full or test.")] = "small",
     data: Annotated[
@@ -29,6 +30,9 @@ def train(
             metavar="RUN", help="Go on with this run (name or folder), with its own settings."
         ),
     ] = None,
+    width: Annotated[
+        int, typer.Option(min=2, help="Channels after the first layer; 32 is the paper's size.")
+    ] = TrainConfig.width,
     epochs: Annotated[
         int, typer.Option(min=1, help="Passes over as many frames as the subset has.")
     ] = TrainConfig.epochs,
@@ -86,21 +90,19 @@ def train(
     Ctrl-C saves a checkpoint before it stops; --resume goes on from there.
     """
     from lipgan_cli.engine import train as engine
-    from lipgan_cli.engine.data.dataset import Dataset, resolve
+    from lipgan_cli.engine.data.dataset import resolve
+    from lipgan_cli.engine.gan.device import choose_device
 
+    chosen = choose_device(device)
     if resume is not None:
-        if name is not None or data is not None:
-            raise InputError(
-                "--resume goes on with a run as it was begun: it takes no --name and no --data"
-            )
+        _refuse_new_settings(context)
         run = engine.find_run(resume)
     else:
-        dataset = resolve(data)
-        Dataset.open(dataset).clips(subset)
         config = TrainConfig(
             variant=variant,
-            dataset=str(dataset.resolve()),
+            dataset=str(resolve(data).resolve()),
             subset=subset,
+            width=width,
             epochs=epochs,
             iterations=iterations,
             batch=batch,
@@ -118,8 +120,20 @@ def train(
             evaluate_clips=evaluate_clips,
         )
         run = engine.new_run(config, name)
-    summary = engine.train(run, device, console.progress(quiet), workers)
+    summary = engine.train(run, chosen, console.progress(quiet), workers)
     if json:
         console.print_json(summary)
     else:
         console.print_result(summary.weights)
+
+
+def _refuse_new_settings(context: typer.Context) -> None:
+    """A resumed run keeps the settings that it was begun with."""
+    free = {"resume", "workers", "device", "json", "quiet"}
+    for name in context.params.keys() - free:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise InputError(
+                f"--resume keeps the run's own settings: no --{name.replace('_', '-')} beside it",
+                "leave it out, or begin a new run",
+            )

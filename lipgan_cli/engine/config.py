@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_type_hints
 
 from lipgan_cli.engine.errors import InputError
 
@@ -37,6 +37,7 @@ class TrainConfig:
         variant: the loss strategy.
         dataset: the prepared dataset's folder.
         subset: the subset trained on.
+        width: channels after the first layer; 32 is the paper's.
         epochs: passes over as many frames as the subset has.
         iterations: critic steps in all; 0 takes it from `epochs`.
         batch: samples in an iteration.
@@ -58,6 +59,7 @@ class TrainConfig:
     variant: Variant
     dataset: str
     subset: str
+    width: int = 32
     epochs: int = 20
     iterations: int = 0
     batch: int = 128
@@ -92,6 +94,13 @@ class TrainConfig:
                 raise InputError(
                     f"unknown settings in a run's config: {', '.join(sorted(unknown))}"
                 )
+            for name, kind in get_type_hints(cls).items():
+                if name != "variant" and not isinstance(values[name], _accepted(kind)):
+                    raise InputError(f"a run's config has {name} = {values[name]!r}")
             return cls(**{**values, "variant": Variant(values["variant"])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(f"a run's config cannot be read: {error}") from error
+            raise InputError(f"a run's config cannot be read: {error!r}") from error
+
+
+def _accepted(kind: Any) -> Any:
+    return int | float if kind is float else kind

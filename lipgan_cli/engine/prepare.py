@@ -250,5 +250,5 @@ def _work(
                 final = not isinstance(outcome, Failed)
                 left_out.append(LeftOut(path, outcome.reason, job.stamp, final))
             bar.advance()
-            bar.show(times_real_time=seconds / max(time.monotonic() - began, 1e-9))
+            bar.show(**{"x real time": seconds / max(time.monotonic() - began, 1e-9)})
     return recorded

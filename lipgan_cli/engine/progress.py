@@ -41,9 +41,7 @@ class Silent:
     """A progress that tells nobody."""
 
     @contextmanager
-    def task(
-        self, description: str, total: float | None = None, unit: str = ""
-    ) -> Iterator[Task]:
+    def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
         yield _SilentTask()
 
     def note(self, message: str) -> None:

@@ -149,6 +149,9 @@ def score_model(request: ModelRequest, progress: Progress) -> ModelScore:
                 request.device,
                 progress,
             )
+    alone = [group.name for group in figures.speakers if group.swapped is None]
+    if alone:
+        progress.note(f"no swapped audio for {', '.join(alone)}: one clip alone")
     return ModelScore(data, request.subset, request.weights, request.every, figures, fid)
 
 

@@ -25,6 +25,7 @@ from lipgan_cli.engine.media import faces
 from lipgan_cli.engine.media.audio import SAMPLE_RATE, mel_spectrogram, mel_windows, read_audio
 from lipgan_cli.engine.media.blend import crop, paste
 from lipgan_cli.engine.media.choices import DEFAULT_BLEND, DEFAULT_DETECTOR, Blend, Detector
+from lipgan_cli.engine.media.detectors import FaceDetector, HogDetector, MmodDetector
 from lipgan_cli.engine.media.film import Film, open_face, spans, watch
 from lipgan_cli.engine.media.picture import Frame
 from lipgan_cli.engine.media.playback import ahead, back_and_forth, position
@@ -33,7 +34,7 @@ from lipgan_cli.engine.paths import atomic_path, check_output, require_file
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.weights import find
 
-SUFFIX = ".mp4"
+SUFFIXES = (".mp4", ".mov", ".mkv")
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def check(request: SyncRequest) -> None:
 
     Raises:
         InputError: an input is missing or no file; the output cannot be written, exists without
-            `force`, is one of the inputs, or does not end in .mp4.
+            `force`, is one of the inputs, or has another suffix than those of SUFFIXES.
     """
     output = request.output
     inputs = {"the face": request.face, "the speech": request.speech}
@@ -140,17 +141,20 @@ def check(request: SyncRequest) -> None:
             raise InputError(
                 f"{output} is {what} itself, which would be overwritten", "give another output"
             )
-    if output.suffix.lower() != SUFFIX:
-        raise InputError(f"{output} does not end in {SUFFIX}", f"name it {output.stem}{SUFFIX}")
+    if output.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{output} does not end in {', '.join(SUFFIXES)}",
+            f"name it {output.stem}{SUFFIXES[0]}",
+        )
     if output.is_dir():
         raise InputError(f"{output} is a folder", "give the name of a file")
     check_output(output, request.force)
 
 
-def _detector(choice: Detector) -> faces.FaceDetector:
+def _detector(choice: Detector) -> FaceDetector:
     if choice is Detector.MMOD:
-        return faces.MmodDetector(find("mmod"))
-    return faces.HogDetector()
+        return MmodDetector(find("mmod"))
+    return HogDetector()
 
 
 def _speak(

@@ -17,6 +17,7 @@ from typing import IO
 
 import cv2
 import numpy as np
+import torch
 
 from lipgan_cli.engine.config import TrainConfig
 from lipgan_cli.engine.data.dataset import Clip, Dataset
@@ -24,7 +25,6 @@ from lipgan_cli.engine.data.samples import Draws, batches
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.gan.checkpoint import Checkpoints, State, read_state, weights_file
 from lipgan_cli.engine.gan.core import Core
-from lipgan_cli.engine.gan.device import choose_device
 from lipgan_cli.engine.gan.inference import Animator
 from lipgan_cli.engine.gan.losses import STRATEGIES
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
@@ -61,8 +61,9 @@ def new_run(config: TrainConfig, name: str | None = None) -> Path:
     """Make the folder of a new run and write its config.
 
     Raises:
-        InputError: a run of that name exists.
+        InputError: the dataset cannot be used, or a run of that name exists.
     """
+    Draws(Dataset.open(Path(config.dataset)).clips(config.subset), config, 1)
     name = name or f"{config.variant}-{config.subset}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     run = runs_dir() / name
     if run.exists():
@@ -87,7 +88,7 @@ def find_run(name: str) -> Path:
     raise InputError(f"there is no run called {name}", hint)
 
 
-def train(run: Path, device_name: str | None, progress: Progress, workers: int = 0) -> TrainSummary:
+def train(run: Path, device: torch.device, progress: Progress, workers: int = 0) -> TrainSummary:
     """Train `run` from its newest checkpoint, or from the start, to its end.
 
     The first Ctrl-C ends the iteration under way, saves a checkpoint and raises
@@ -104,7 +105,7 @@ def train(run: Path, device_name: str | None, progress: Progress, workers: int =
     epoch = max(1, frames // config.batch)
     iterations = config.iterations or config.epochs * epoch
     loss = STRATEGIES[config.variant]
-    core = Core(loss, config, iterations, choose_device(device_name))
+    core = Core(loss, config, iterations, device)
     checkpoints = Checkpoints(run / "checkpoints")
     state = checkpoints.restore(core)
     first = state.iteration if state else 0

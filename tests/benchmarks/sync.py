@@ -25,7 +25,7 @@ import numpy as np
 from lipgan_cli.engine import sync as engine
 from lipgan_cli.engine.gan.generator import Generator
 from lipgan_cli.engine.gan.inference import Animator
-from lipgan_cli.engine.media import faces, film
+from lipgan_cli.engine.media import detectors, film
 from lipgan_cli.engine.progress import Silent
 
 WIDTH, HEIGHT, FPS = 640, 480, 25
@@ -35,7 +35,7 @@ def main() -> None:
     """Make a video with every step timed, and print what each took."""
     spent: dict[str, float] = defaultdict(float)
     engine.Animator.load = lambda path, device: Animator(Generator().eval(), device)
-    time_calls(spent, faces.HogDetector, "detect", "detect")
+    time_calls(spent, detectors.HogDetector, "detect", "detect")
     time_calls(spent, Animator, "faces", "generate")
     time_calls(spent, engine, "crop", "cut")
     time_calls(spent, engine, "paste", "blend")

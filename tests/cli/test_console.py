@@ -116,10 +116,23 @@ def test_a_terminal_sees_count_rate_times_and_figures(drawn, screen):
     text = screen.getvalue()
     assert "training [small]" in text
     assert "4/4 steps" in text
-    assert "steps/s" in text
+    assert "/s" in text
     assert "0:00:00" in text
     assert "loss 0.1235  psnr 31" in text
     assert "kept [a]\\x1b[2J" in text
+
+
+def test_a_narrow_terminal_has_a_line_a_task_and_wraps_the_figures(screen):
+    terminal = Console(file=screen, force_terminal=True, width=80, color_system=None)
+    with console.TerminalProgress(terminal).task("training x", 1200, "iterations") as task:
+        task.advance(600)
+        task.show(**{f"critic_loss_{i}": 0.1234 for i in range(6)})
+    last = screen.getvalue().split("\x1b[2K")[-1].splitlines()
+    assert last[0].startswith("training x")
+    assert "600/1200 iterations" in last[0]
+    assert max(len(line) for line in last) <= 80
+    assert "critic_loss_0 0.1234  critic_loss_1 0.1234" in last[1]
+    assert "critic_loss_5 0.1234" in last[2]
 
 
 def test_bytes_are_drawn_in_their_units(drawn, screen):

@@ -205,8 +205,8 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(lipgan, tmp_path, po
     def refused(output: Path, *said: str) -> None:
         assert_refused(lipgan("sync", portrait, speech, "-o", output, "--force"), *said)
 
-    refused(tmp_path / "out.avi", "does not end in .mp4")
-    refused(tmp_path / "out", "does not end in .mp4")
+    refused(tmp_path / "out.avi", "does not end in .mp4, .mov, .mkv")
+    refused(tmp_path / "out", "does not end in .mp4, .mov, .mkv")
     (tmp_path / "dir.mp4").mkdir()
     refused(tmp_path / "dir.mp4", "is a folder")
     refused(speech / "out.mp4", "cannot make the folder")

@@ -36,7 +36,9 @@ def windows(seed, count):
 
 def eager(generator, reference, target, mel):
     with torch.no_grad():
-        faces = face_input(*(torch.from_numpy(x).permute(0, 3, 1, 2) / 255 for x in (reference, target)))
+        faces = face_input(
+            *(torch.from_numpy(x).permute(0, 3, 1, 2) / 255 for x in (reference, target))
+        )
         return generator(faces, torch.from_numpy(mel)[:, None]).permute(0, 2, 3, 1).numpy() * 255
 
 

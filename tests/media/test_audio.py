@@ -64,8 +64,13 @@ def write_sound(
     layout: str = "mono",
     offset: float = 0.0,
     lost: slice | None = None,
+    jump: float = 0.0,
 ) -> Path:
-    """Encode float channels (c, n), its clock starting at `offset`, a slice of it never written."""
+    """Encode float channels (c, n) as a file with a clock of its own.
+
+    The clock starts at `offset` seconds and jumps on by `jump` in the middle; the `lost` samples
+    are never written.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
         step = 1024
@@ -81,6 +86,8 @@ def write_sound(
             frame.sample_rate = rate
             frame.time_base = Fraction(1, rate)
             frame.pts = first + round(offset * rate)
+            if first >= channels.shape[1] // 2:
+                frame.pts += round(jump * rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -281,6 +288,14 @@ def test_lost_packets_leave_silence_and_shift_nothing(tmp_path: Path) -> None:
         tmp_path / "a.mkv", sound, RATE, "pcm_s16le", lost=slice(4 * 1024, 12 * 1024)
     )
     read = read_audio(path)
+    assert len(read) == pytest.approx(2 * RATE, abs=32)
+    assert onset(read) == pytest.approx(1.5, abs=0.002)
+
+
+@pytest.mark.parametrize("jump", [0.0, 3600.0])
+def test_a_clock_that_jumps_far_is_another_clock(tmp_path: Path, jump: float) -> None:
+    sound = click(2.0, at=1.5)[None]
+    read = read_audio(write_sound(tmp_path / "a.mkv", sound, RATE, "pcm_s16le", jump=jump))
     assert len(read) == pytest.approx(2 * RATE, abs=32)
     assert onset(read) == pytest.approx(1.5, abs=0.002)
 

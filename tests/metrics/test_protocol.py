@@ -92,9 +92,7 @@ def test_model_that_returns_the_reference_is_the_copy():
 
 def test_figures_are_means_over_frames():
     clip = FakeClip("s1/a", 12)
-    mouths = [
-        compare_crop(clip.face(i), clip.face((i + 6) % 12)).mouth.psnr for i in (0, 6)
-    ]
+    mouths = [compare_crop(clip.face(i), clip.face((i + 6) % 12)).mouth.psnr for i in (0, 6)]
     assert measure(copying, [clip]).total.copy.mouth.psnr.mean == pytest.approx(np.mean(mouths))
 
 

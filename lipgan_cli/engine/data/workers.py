@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -55,7 +56,7 @@ def work(
                 else:
                     if waiting:
                         running[connection].job = waiting.popleft()
-                        connection.send(running[connection].job)
+                        _give(connection, running[connection].job)
                     else:
                         _stop(connection, running)
                 yield job, outcome
@@ -74,7 +75,12 @@ def _start(do: Callable[[Job], Result], job: Job, running: dict[Connection, _Wor
     process.start()
     there.close()
     running[here] = _Worker(process, job)
-    here.send(job)
+    _give(here, job)
+
+
+def _give(connection: Connection, job: Job) -> None:
+    with suppress(OSError):  # a process that has died meanwhile is noticed at the answer
+        connection.send(job)
 
 
 def _stop(connection: Connection, running: dict[Connection, _Worker[Job]]) -> None:

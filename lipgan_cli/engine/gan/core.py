@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,9 +64,9 @@ class Core:
         self.decay = config.decay
         half = config.half_precision
         self.half_precision = fast_bf16(device) if half is None else half
-        self.generator = (generator or Generator()).to(device)
+        self.generator = (generator or Generator(config.width)).to(device)
         self.generator.to(memory_format=torch.channels_last)
-        self.critic = (critic or Critic()).to(device) if loss.readout else None
+        self.critic = (critic or Critic(config.width)).to(device) if loss.readout else None
         self.average = AveragedModel(
             self.generator, multi_avg_fn=_moving_average(config.ema), use_buffers=True
         )
@@ -82,8 +83,9 @@ class Core:
     @property
     def averaged(self) -> Generator:
         """The moving average of the generator, which is what a run is for."""
-        averaged: Generator = self.average.module
-        return averaged
+        averaged = self.average.module
+        assert isinstance(averaged, nn.Module)
+        return cast("Generator", averaged)
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks under training, by name."""

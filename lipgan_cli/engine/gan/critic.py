@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lipgan_cli.engine.gan.generator import WIDTH
+
 
 def _layer(
     inputs: int, outputs: int, kernel: int, stride: int | tuple[int, int], padding: int
@@ -19,9 +21,9 @@ def _layer(
     )
 
 
-def _embedding() -> nn.Conv2d:
+def _embedding(channels: int) -> nn.Conv2d:
     # Linear and without norm: an instance norm of a 1x1 map is undefined.
-    return nn.Conv2d(512, 512, 3, 1, 0)
+    return nn.Conv2d(channels, channels, 3, 1, 0)
 
 
 class Critic(nn.Module):
@@ -31,25 +33,26 @@ class Critic(nn.Module):
     the critic hardly sees colour.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
+        w = width
         self.face = nn.Sequential(
-            _layer(3, 64, 7, 2, 3),  # 48
-            _layer(64, 128, 5, 2, 2),  # 24
-            _layer(128, 256, 3, 2, 1),  # 12
-            _layer(256, 512, 3, 2, 1),  # 6
-            _layer(512, 512, 3, 2, 1),  # 3
-            _embedding(),  # 1
+            _layer(3, 2 * w, 7, 2, 3),  # 48
+            _layer(2 * w, 4 * w, 5, 2, 2),  # 24
+            _layer(4 * w, 8 * w, 3, 2, 1),  # 12
+            _layer(8 * w, 16 * w, 3, 2, 1),  # 6
+            _layer(16 * w, 16 * w, 3, 2, 1),  # 3
+            _embedding(16 * w),  # 1
         )
         self.audio = nn.Sequential(
-            _layer(1, 32, 3, 1, 1),  # 80 x 27
-            _layer(32, 64, 3, 3, 1),  # 27 x 9
-            _layer(64, 128, 3, (3, 1), 1),  # 9 x 9
-            _layer(128, 256, 3, 3, 1),  # 3 x 3
-            _layer(256, 512, 3, 1, 1),  # 3 x 3
-            _embedding(),  # 1 x 1
+            _layer(1, w, 3, 1, 1),  # 80 x 27
+            _layer(w, 2 * w, 3, 3, 1),  # 27 x 9
+            _layer(2 * w, 4 * w, 3, (3, 1), 1),  # 9 x 9
+            _layer(4 * w, 8 * w, 3, 3, 1),  # 3 x 3
+            _layer(8 * w, 16 * w, 3, 1, 1),  # 3 x 3
+            _embedding(16 * w),  # 1 x 1
         )
 
     def forward(self, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed faces (B, 3, 96, 96) in [0, 1] and mel (B, 1, 80, 27): two (B, 512)."""
+        """Embed faces (B, 3, 96, 96) in [0, 1] and mel (B, 1, 80, 27): two (B, 16 * width)."""
         return self.face(faces).flatten(1), self.audio(mel).flatten(1)

@@ -30,7 +30,7 @@ def choose_device(name: str | None = None) -> torch.device:
 def fast_bf16(device: torch.device) -> bool:
     """Whether bf16 is faster than fp32 on `device`: it has the instructions for it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False

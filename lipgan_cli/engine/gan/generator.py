@@ -12,6 +12,9 @@ from torch import Tensor, nn
 SIDE = 96
 """Height and width of a face, pixels."""
 
+WIDTH = 32
+"""Channels after the first layer, in the paper."""
+
 MASK_ROW = SIDE // 2
 """First row of the target face that is hidden from the network."""
 
@@ -68,42 +71,44 @@ class Generator(nn.Module):
     """Paints the hidden lower half of a target face so that it speaks a given sound.
 
     The face encoder never sees the sound, so `encode_face` can be computed once for a picture
-    and reused for every sentence.
+    and reused for every sentence. Channel counts are multiples of `width`, those of the paper by
+    default; a narrow generator serves quick experiments.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
+        w = width
         self.face_encoder = nn.ModuleList(
             [
-                _down(6, 32, 1, 1, 0),  # 96
-                _down(32, 64, 4, 2, 1, units=2),  # 48
-                _down(64, 128, 3, 2, 1, units=3),  # 24
-                _down(128, 256, 3, 2, 1, units=2),  # 12
-                _down(256, 512, 3, 2, 1, units=2),  # 6
-                _down(512, 512, 4, 2, 1),  # 3
-                nn.Sequential(_down(512, 512, 3, 1, 0), _down(512, 512, 1, 1, 0)),  # 1
+                _down(6, w, 1, 1, 0),  # 96
+                _down(w, 2 * w, 4, 2, 1, units=2),  # 48
+                _down(2 * w, 4 * w, 3, 2, 1, units=3),  # 24
+                _down(4 * w, 8 * w, 3, 2, 1, units=2),  # 12
+                _down(8 * w, 16 * w, 3, 2, 1, units=2),  # 6
+                _down(16 * w, 16 * w, 4, 2, 1),  # 3
+                nn.Sequential(_down(16 * w, 16 * w, 3, 1, 0), _down(16 * w, 16 * w, 1, 1, 0)),  # 1
             ]
         )
         self.audio_encoder = nn.Sequential(
-            _down(1, 32, 3, 1, 1, units=2),  # 80 x 27
-            _down(32, 64, 3, 3, 1, units=2),  # 27 x 9
-            _down(64, 128, 3, (3, 1), 1, units=2),  # 9 x 9
-            _down(128, 256, 3, 3, 1, units=2),  # 3 x 3
-            _down(256, 512, 3, 1, 0),  # 1 x 1
-            _down(512, 512, 1, 1, 0),
+            _down(1, w, 3, 1, 1, units=2),  # 80 x 27
+            _down(w, 2 * w, 3, 3, 1, units=2),  # 27 x 9
+            _down(2 * w, 4 * w, 3, (3, 1), 1, units=2),  # 9 x 9
+            _down(4 * w, 8 * w, 3, 3, 1, units=2),  # 3 x 3
+            _down(8 * w, 16 * w, 3, 1, 0),  # 1 x 1
+            _down(16 * w, 16 * w, 1, 1, 0),
         )
         self.decoder = nn.ModuleList(
             [
-                Block(nn.ConvTranspose2d(1024, 512, 3, 2), 512),  # 3
-                _up(1024, 512, units=2),  # 6
-                _up(1024, 256, units=2),  # 12
-                _up(512, 128, units=2),  # 24
-                _up(256, 64, units=2),  # 48
-                _up(128, 32, units=0),  # 96
+                Block(nn.ConvTranspose2d(32 * w, 16 * w, 3, 2), 16 * w),  # 3
+                _up(32 * w, 16 * w, units=2),  # 6
+                _up(32 * w, 8 * w, units=2),  # 12
+                _up(16 * w, 4 * w, units=2),  # 24
+                _up(8 * w, 2 * w, units=2),  # 48
+                _up(4 * w, w, units=0),  # 96
             ]
         )
         self.tail = nn.Sequential(
-            _down(64, 16, 3, 1, 1), _down(16, 16, 3, 1, 1), nn.Conv2d(16, 3, 1)
+            _down(2 * w, w // 2, 3, 1, 1), _down(w // 2, w // 2, 3, 1, 1), nn.Conv2d(w // 2, 3, 1)
         )
 
     def encode_face(self, faces: Tensor) -> list[Tensor]:

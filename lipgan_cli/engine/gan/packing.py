@@ -75,10 +75,10 @@ def load_generator(path: Path) -> Generator:
         raise InputError(
             f"{path} is not a weights file: {error}", "give a .safetensors file that lipgan wrote"
         ) from error
-    generator = Generator()
     try:
+        generator = Generator(len(weights["face_encoder.0.convolution.weight"]))
         generator.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, KeyError) as error:
         raise InputError(
             f"{path} holds other weights than those of the generator",
             "give a generator.safetensors or weights.safetensors that lipgan wrote",

@@ -31,6 +31,8 @@ BLOCK = 2048  # columns computed at once
 # Timestamps that differ from the running count of samples by more than this are a real gap (lost
 # packets, a paused recorder); less is rounding in the container.
 GAP_SECONDS = 0.05
+LONGEST_GAP_SECONDS = 600  # more, or an overlap of more than the next, is another clock
+OVERLAP_SECONDS = 1
 
 Samples = NDArray[np.float32]
 
@@ -58,6 +60,8 @@ def read_audio(path: Path, origin: float | None = None) -> Samples:
             start = start if pieces else time
             length = round(clock * rate)
         gap = time - start - length / rate
+        if not -OVERLAP_SECONDS < gap < LONGEST_GAP_SECONDS:
+            start, gap = start + gap, 0.0  # the clock was reset
         if gap > GAP_SECONDS:
             length += round(gap * rate)
             pieces.extend(_silence(resampler, round(gap * rate)))

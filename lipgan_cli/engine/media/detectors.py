@@ -33,6 +33,7 @@ class HogDetector:
 
     FAST = 640  # longest side of the first look, in pixels
     LARGEST = 1280  # longest side of the picture that the second look may make
+    SURE = 0.25  # score of a face that may stand beside others; folds and hands score less
 
     def __init__(self) -> None:
         self._detector = dlib.get_frontal_face_detector()
@@ -40,17 +41,17 @@ class HogDetector:
     def detect(self, luma: Luma) -> list[Box]:
         longest = max(luma.shape)
         first = min(1.0, self.FAST / longest)
-        second = min(2.0, max(1.0, self.LARGEST / longest), self.LARGEST / longest)
+        second = min(2.0, self.LARGEST / longest)
         found = self._at(luma, first)
         return found if found or second <= first else self._at(luma, second)
 
     def _at(self, luma: Luma, scale: float) -> list[Box]:
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        seen = (
-            luma if scale == 1 else cv2.resize(luma, None, fx=scale, fy=scale, interpolation=method)
-        )
+        rectangles, scores, _ = self._detector.run(_scaled(luma, scale), 0)
+        needed = min(self.SURE, max(scores, default=0.0))
         return [
-            _box(rectangle, scale) for rectangle in self._detector(np.ascontiguousarray(seen), 0)
+            _box(rectangle, scale)
+            for rectangle, score in zip(rectangles, scores, strict=True)
+            if score >= needed
         ]
 
 

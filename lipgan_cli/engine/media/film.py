@@ -16,6 +16,7 @@ from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media import faces
 from lipgan_cli.engine.media.audio import SAMPLE_RATE, read_audio
 from lipgan_cli.engine.media.blend import planes
+from lipgan_cli.engine.media.detectors import FaceDetector
 from lipgan_cli.engine.media.picture import Frame, luma
 from lipgan_cli.engine.media.video import VideoInfo, probe, read_frames
 from lipgan_cli.engine.progress import Progress
@@ -73,7 +74,7 @@ def _shrunk(frame: Frame, longest: int) -> Frame:
 
 
 def watch(
-    info: VideoInfo, read: Reader, frames: int, detector: faces.FaceDetector, progress: Progress
+    info: VideoInfo, read: Reader, frames: int, detector: FaceDetector, progress: Progress
 ) -> Film:
     """Find the face in as much of the film as the speech needs.
 

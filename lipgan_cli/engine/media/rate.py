@@ -23,7 +23,7 @@ class Timed:
     """A decoded frame and when it is shown."""
 
     time: float  # seconds since the first frame
-    duration: float  # seconds
+    duration: float  # seconds, as the file says; wrong where frames were reordered
     frame: av.VideoFrame
 
 
@@ -53,28 +53,37 @@ def timed(
 ) -> Iterator[Timed]:
     """Yield the frames with their times after `start`; frames without one follow on each other."""
     period = float(1 / fps)
-    expected, offset = 0.0, start
+    offset, last = start, -period
     for frame in decoded(container, stream):
-        time = expected if frame.pts is None else frame.time - offset
-        if time < expected - period:  # the clock was reset: go on from where the film is
-            offset, time = offset + time - expected, expected
+        time = last + period if frame.pts is None else frame.time - offset
+        if time < last:  # the clock was reset: go on from where the film is
+            offset, time = offset + time - (last + period), last + period
         base = frame.time_base
-        shown = float(frame.duration * base) if frame.duration and base is not None else period
-        yield Timed(time, shown, frame)
-        expected = time + shown
+        told = float(frame.duration * base) if frame.duration and base is not None else period
+        yield Timed(time, told, frame)
+        last = time
 
 
 def constant_rate(
-    frames: Iterable[Timed], fps: Fraction, first: int = 0
+    frames: Iterable[Timed], fps: Fraction, end: float, first: int = 0
 ) -> Iterator[av.VideoFrame]:
-    """Yield what is on screen at k / fps seconds for k from `first` on, to the last frame's end."""
+    """Yield what is on screen at k / fps seconds for k from `first` on.
+
+    The last frame is shown to the film's `end` in seconds, or where that is too far off (frames at
+    the end are damaged or missing), for 1 / fps.
+    """
     number, held = first, None
     for upcoming in frames:
         while held is not None and number + LATE < upcoming.time * fps:
             yield held.frame
             number += 1
         held = upcoming
-    while held is not None and number < count(held.time + held.duration, fps):
+    if held is None:
+        return
+    shown, period = end - held.time, float(1 / fps)
+    if not 0 < shown < max(held.duration, period) + period / 2:
+        shown = period
+    while number < count(held.time + shown, fps):
         yield held.frame
         number += 1
 

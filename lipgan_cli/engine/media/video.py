@@ -6,7 +6,7 @@ planes at half size. An 8-bit 4:2:0 source keeps its own bytes, whatever its ran
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -29,7 +29,7 @@ from lipgan_cli.engine.media.picture import (
     read_photo,
     to_rgb,
 )
-from lipgan_cli.engine.media.rate import constant_rate, count, decoded, next_packet, timed
+from lipgan_cli.engine.media.rate import Timed, constant_rate, count, decoded, next_packet, timed
 from lipgan_cli.engine.media.writer import VideoWriter
 from lipgan_cli.engine.paths import require_file
 
@@ -127,8 +127,7 @@ def read_frames(info: VideoInfo, first: int = 0, threads: int = 0) -> Iterator[F
     with _open(info.path) as container:
         stream = _video_stream(info.path, container)
         _use_threads(stream, threads)
-        frames = constant_rate(timed(container, stream, info.start, info.fps), info.fps, first)
-        yield from _planar(frames, info)
+        yield from _planar(timed(container, stream, info.start, info.fps), info, first)
 
 
 def _open(path: Path) -> InputContainer:
@@ -234,11 +233,12 @@ def _seek(
     begin = next(frames, None)
     if begin is None or begin.frame.pts is None or begin.time > wanted or begin.frame.is_corrupt:
         return None
-    return _planar(constant_rate(chain([begin], frames), info.fps, first), info)
+    return _planar(chain([begin], frames), info, first)
 
 
-def _planar(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[Frame]:
-    return (planar(frame, info.width, info.height) for frame in frames)
+def _planar(frames: Iterable[Timed], info: VideoInfo, first: int) -> Iterator[Frame]:
+    for frame in constant_rate(frames, info.fps, info.duration, first):
+        yield planar(frame, info.width, info.height)
 
 
 def _probe_photo(path: Path) -> VideoInfo:

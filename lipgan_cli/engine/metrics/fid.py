@@ -1,7 +1,8 @@
 """The Frechet Inception Distance (arXiv 1706.08500), computed by pytorch-fid.
 
-Its network comes from a local file instead of its own download, its progress goes to ours, and its
-matrix root takes the argument that SciPy 1.18 dropped. The numbers are its own.
+Its network comes from a local file instead of its own download, a picture that cannot be read is
+named, its progress goes to ours, and its matrix root takes the argument that SciPy 1.18 dropped.
+The numbers are its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from pytorch_fid import fid_score, inception
 from scipy import linalg
 
@@ -46,7 +48,7 @@ def frechet_distance(
 
     Raises:
         InputError: fewer than two pictures a side, pictures of several sizes on one side, or
-            `weights` is not the FID network.
+            `weights` is not the FID network; a picture cannot be read.
         LipganError: the distance cannot be computed from these pictures.
     """
     told = progress or Silent()
@@ -130,23 +132,17 @@ def _statistics(
             yield pixels
             task.advance(len(pixels))
 
-    with _replaced(fid_score, "tqdm", reporting):
-        try:
-            mean, covariance = fid_score.calculate_activation_statistics(
-                [str(path) for path in pictures],
-                network,
-                batch_size=batch,
-                dims=dimensions,
-                device=device,
-                num_workers=0,
-            )
-        except (OSError, SyntaxError) as error:
-            for path in pictures:
-                read_picture(path)  # raises with the name of the one that is damaged
-            raise InputError(
-                f"a picture in {pictures[0].parent} cannot be read: {error}",
-                "replace it or take it out",
-            ) from error
+    # The same pixels as pytorch-fid would read, and an error that names the file.
+    reader = SimpleNamespace(open=lambda path: Image.fromarray(read_picture(path)))
+    with _replaced(fid_score, "tqdm", reporting), _replaced(fid_score, "Image", reader):
+        mean, covariance = fid_score.calculate_activation_statistics(
+            list(pictures),
+            network,
+            batch_size=batch,
+            dims=dimensions,
+            device=device,
+            num_workers=0,
+        )
     return mean, covariance
 
 

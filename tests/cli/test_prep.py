@@ -1,0 +1,121 @@
+"""`lipgan prep`: what it prints, where it writes, how it fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lipgan_cli.engine import prepare as module
+from lipgan_cli.engine.data.shelf import LeftOut
+from lipgan_cli.engine.prepare import PrepareRequest, PrepareSummary
+
+Lipgan = Callable[..., Any]
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[PrepareRequest]:
+    """Let the engine do nothing but record what it was asked."""
+    asked: list[PrepareRequest] = []
+
+    def prepare(request: PrepareRequest, progress: object) -> PrepareSummary:
+        asked.append(request)
+        return PrepareSummary(
+            dataset=request.output,
+            prepared=3,
+            present=2,
+            left_out=(
+                LeftOut(Path("a[b].mp4"), "no face in 75 frames"),
+                LeftOut(Path("c.mp4"), "no face in 75 frames"),
+                LeftOut(Path("d.mp4"), "has no audio track"),
+            ),
+            frames_without_face=4,
+            video_seconds=9.0,
+            seconds=0.5,
+            times_real_time=18.0,
+            subsets={"small": 1, "full": 4, "test": 1},
+        )
+
+    monkeypatch.setattr(module, "prepare", prepare)
+    return asked
+
+
+def test_the_dataset_is_the_result_and_the_rest_is_talk(
+    lipgan: Lipgan, requests: list[PrepareRequest], home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "GRID").mkdir()
+    ran = lipgan("prep", tmp_path / "GRID")
+    assert ran.code == 0
+    assert ran.stdout == f"{home / 'datasets' / 'GRID'}\n"
+    assert ran.stderr.splitlines() == [
+        "left out: a[b].mp4 and 1 more: no face in 75 frames",
+        "left out: d.mp4: has no audio track",
+        "3 clips prepared, 2 were there, 3 left out; 9 s of video in 0 s, 18.0 times real time",
+        "clips: 1 in small, 4 in full, 1 in test",
+    ]
+
+
+def test_quiet_and_json(lipgan: Lipgan, requests: list[PrepareRequest], tmp_path: Path) -> None:
+    ran = lipgan("prep", tmp_path, "-o", tmp_path / "out", "--quiet", "--json")
+    assert (ran.code, ran.stderr) == (0, "")
+    data = json.loads(ran.stdout)
+    assert data["dataset"] == str(tmp_path / "out")
+    assert data["prepared"] == 3
+    assert data["times_real_time"] == 18
+    assert data["subsets"] == {"small": 1, "full": 4, "test": 1}
+    assert data["left_out"][0]["reason"] == "no face in 75 frames"
+
+
+def test_every_option_reaches_the_engine(
+    lipgan: Lipgan, requests: list[PrepareRequest], home: Path, tmp_path: Path
+) -> None:
+    options = ["--name", "mine", "--test-dir", "tests", "--jobs", 3]
+    assert lipgan("prep", "in", *options, "--small", 1, "--full", 2, "--test", 0).code == 0
+    assert requests == [
+        PrepareRequest(
+            corpus=Path("in"),
+            output=home / "datasets" / "mine",
+            test_dir=Path("tests"),
+            processes=3,
+            small=1,
+            full=2,
+            test=0,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], "missing does not exist"),
+        (["empty"], "holds no video"),
+        (["empty", "-o", "x", "--name", "y"], "--output and --name"),
+        (["empty", "--name", "a/b"], "cannot name a dataset"),
+        (["text.mp4"], "text.mp4 cannot be prepared: is not a video"),
+        (["folder", "--test-dir", "missing"], "missing does not exist"),
+        (["folder", "-o", "text.mp4"], "is a file"),
+        (["folder", "-o", "folder"], "not a prepared dataset"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    lipgan: Lipgan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp4").write_text("this is no video\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a [1] ü.mp4").write_text("neither is this\n")
+    ran = lipgan("prep", *arguments)
+    assert ran.code == 2
+    assert ran.stdout == ""
+    errors = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in ran.stderr

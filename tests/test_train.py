@@ -1,0 +1,183 @@
+"""The training command and its loop, from a prepared dataset to packed weights."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from lipgan_cli.engine import train as engine
+from lipgan_cli.engine.config import TrainConfig, Variant
+from lipgan_cli.engine.data.dataset import Dataset
+from lipgan_cli.engine.data.samples import Draws, batches
+from lipgan_cli.engine.gan.checkpoint import Checkpoints
+from lipgan_cli.engine.gan.core import Core
+from lipgan_cli.engine.gan.inference import Animator
+from lipgan_cli.engine.gan.losses import STRATEGIES
+from lipgan_cli.engine.gan.packing import load_generator
+from lipgan_cli.engine.media.audio import mel_windows
+
+FEW = ("--width", 4, "--iterations", 3, "--batch", 2, "--log-every", 1, "--evaluate-every", 2)
+
+
+def lines(run):
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def test_train_writes_weights_log_sheets_and_checkpoints(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14, "s1/b": 14, "s2/c": 14}, test=("s1/b",))
+    ran = lipgan("train", "--data", data, "--variant", "lipgan", "--name", "toy", *FEW)
+    assert ran.code == 0, ran.stderr
+    run = home / "runs" / "toy"
+    assert ran.stdout == f"{run / 'weights.safetensors'}\n"
+    assert [p.name for p in sorted((run / "checkpoints").iterdir())] == ["00000002", "00000003"]
+    assert cv2.imread(str(run / "sheets" / "00000003.png")).shape == (3 * 96, 12 * 96, 3)
+    log = lines(run)
+    steps = [line for line in log if "generator_loss" in line]
+    assert [line["iteration"] for line in steps] == [1, 2, 3]
+    assert {"critic_loss", "generator_l1", "generator_contrastive", "psnr"} <= steps[0].keys()
+    evaluations = [line for line in log if "evaluation" in line]
+    assert [line["iteration"] for line in evaluations] == [2, 3]
+    assert {"right", "copy", "gap_to_still"} <= evaluations[0]["evaluation"]["s1"].keys()
+    load_generator(run / "weights.safetensors")
+
+
+def test_json_gives_the_summary(lipgan, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    ran = lipgan(
+        "train",
+        "--data",
+        data,
+        "--variant",
+        "l1",
+        "--width",
+        4,
+        "--iterations",
+        1,
+        "--batch",
+        2,
+        "--json",
+    )
+    assert ran.code == 0, ran.stderr
+    summary = json.loads(ran.stdout)
+    assert summary["iterations"] == 1
+    assert summary["weights"].endswith("weights.safetensors")
+    assert summary["run"].split("/")[-1].startswith("l1-small-")
+
+
+def test_ctrl_c_saves_and_resume_goes_on(lipgan, home, prepare_toy, monkeypatch):
+    data = prepare_toy({"s1/a": 14}, test=())
+    step = Core.step
+
+    def interrupted(self, batch, iteration):
+        if iteration == 1:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batch, iteration)
+
+    monkeypatch.setattr(Core, "step", interrupted)
+    arguments = ("--data", data, "--variant", "l1", "--name", "toy", *FEW, "--iterations", 4)
+    ran = lipgan("train", *arguments)
+    assert ran.code == 130
+    assert "go on with --resume toy" in ran.stderr
+    monkeypatch.setattr(Core, "step", step)
+    ran = lipgan("train", "--resume", "toy")
+    assert ran.code == 0, ran.stderr
+    whole = lipgan("train", *arguments[:5], "whole", *arguments[6:])
+    assert whole.code == 0, whole.stderr
+    resumed, never_stopped = (
+        load_generator(home / "runs" / name / "weights.safetensors").state_dict()
+        for name in ("toy", "whole")
+    )
+    assert all(torch.equal(resumed[key], never_stopped[key]) for key in resumed)
+    steps = [x["iteration"] for x in lines(home / "runs" / "toy") if "generator_loss" in x]
+    assert steps == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere"], "not a prepared dataset"),
+        (["--data", "TOY", "--subset", "huge"], "no subset 'huge'"),
+        (["--data", "TOY", "--subset", "test"], "subset test of .* is empty"),
+        (
+            ["--data", "TOY", "--reference-offset", "30"],
+            "no clip of the subset small has 61 frames",
+        ),
+        (["--data", "TOY", "--device", "abacus"], "the device 'abacus' cannot be used"),
+        (["--resume", "ghost"], "there is no run called ghost"),
+        (["--resume", "x", "--name", "y"], "--resume keeps the run's own settings: no --name"),
+        ([], "there is no prepared dataset"),
+    ],
+)
+def test_bad_input_is_one_line(lipgan, home, prepare_toy, arguments, message):
+    toy = str(prepare_toy({"s1/a": 14}))
+    ran = lipgan("train", *(toy if a == "TOY" else a for a in arguments))
+    assert ran.code == 2
+    assert ran.stdout == ""
+    error = ran.stderr.splitlines()
+    assert len(error) <= 2
+    assert re.search(message, error[0]), error
+    assert not (home / "runs").exists()  # nothing was begun
+
+
+def test_a_run_is_not_overwritten(lipgan, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    arguments = (
+        "train",
+        "--data",
+        data,
+        "--variant",
+        "l1",
+        "--name",
+        "toy",
+        "--iterations",
+        1,
+        "--batch",
+        2,
+    )
+    assert lipgan(*arguments).code == 0
+    ran = lipgan(*arguments)
+    assert ran.code == 2
+    assert "exists already" in ran.stderr
+
+
+def test_losses_that_are_no_numbers_stop_the_run(lipgan, home, prepare_toy, monkeypatch):
+    data = prepare_toy({"s1/a": 14})
+    monkeypatch.setattr(Core, "step", lambda self, batch, i: {"generator_loss": float("nan")})
+    ran = lipgan("train", "--data", data, "--name", "toy", *FEW)
+    assert ran.code == 1
+    assert "no longer numbers at iteration 1" in ran.stderr
+    assert Checkpoints(home / "runs" / "toy" / "checkpoints").all() == []
+
+
+@pytest.mark.slow
+def test_audio_decides_the_mouth_of_an_overfitted_clip(prepare_toy):
+    folder = prepare_toy({"s1/a": 24})
+    clips = Dataset.open(folder).clips("full")
+    config = TrainConfig(
+        Variant.LIPGAN, str(folder), "full", width=8, batch=8, augment=False, mouth_weight=4.0
+    )
+    core = Core(STRATEGIES[config.variant], config, 200, torch.device("cpu"))
+    for iteration, batch in enumerate(batches(Draws(clips, config, 200), 0)):
+        core.step(batch, iteration)
+    animator = Animator(core.averaged, core.device)
+    clip = clips[0]
+    faces = np.stack([clip.face(i) for i in (2, 6, 10, 14)])
+    loud, quiet = (
+        animator.faces(faces[::-1].copy(), faces, mel_windows(clip.mel(), np.full(4, frame / 20)))
+        for frame in (5.5, 9.5)
+    )
+    openings = [painted[:, 74:82, 42:54].mean() for painted in (loud, quiet)]
+    assert openings[0] < 120 < 140 < openings[1]  # dark where the mouth is open, skin where not
+
+
+def test_a_new_run_keeps_its_config(prepare_toy):
+    config = TrainConfig(Variant.L1, str(prepare_toy({"s1/a": 14})), "small", batch=5)
+    run = engine.new_run(config, "a [b] ü")
+    assert TrainConfig.from_json((run / "config.json").read_text()) == config
+    assert engine.find_run("a [b] ü") == run
