@@ -74,7 +74,9 @@ def check_output(target: Path, force: bool = True) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {target.parent}: {error.strerror}") from error
+        raise InputError(
+            f"cannot make the folder {target.parent}: {error.strerror}", "choose another folder"
+        ) from error
     if not os.access(target.parent, os.W_OK):
         raise InputError(f"cannot write into {target.parent}", "choose another folder")
 
