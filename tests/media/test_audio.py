@@ -271,6 +271,13 @@ def test_codec_delay_is_no_delay(
     assert onset(read) == pytest.approx(0.4, abs=0.002)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.m4a", "aac"), ("a.mkv", "flac")])
+def test_what_a_coder_fills_up_is_no_sound(tmp_path: Path, name: str, codec: str) -> None:
+    sound = click(1.0, at=0.4, rate=44100)[None]  # 44,100 samples are 43 packets and 68 samples
+    read = read_audio(write_sound(tmp_path / name, sound, 44100, codec))
+    assert len(read) == pytest.approx(RATE, abs=32)
+
+
 @pytest.mark.parametrize("origin", [None, 0.0, 0.5, 0.6, 2.0, -1.0])
 def test_origin_places_the_first_sample(tmp_path: Path, origin: float | None) -> None:
     sound = click(1.0, at=0.25)[None]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +35,7 @@ BLOCK = 2048  # columns computed at once
 GAP_SECONDS = 0.05
 LONGEST_GAP_SECONDS = 600  # more, or an overlap of more than the next, is another clock
 OVERLAP_SECONDS = 1
+ROUNDED_SECONDS = 0.002  # containers round durations, Matroska to whole milliseconds
 
 Samples = NDArray[np.float32]
 
@@ -92,27 +95,40 @@ def _silence(resampler: soxr.ResampleStream, samples: int) -> Iterator[Samples]:
 
 
 def _decode(path: Path) -> Iterator[tuple[float, int, Samples]]:
-    """Yield (time in seconds, sample rate, mono samples) of every decodable piece."""
+    """Yield (time in seconds, sample rate, mono samples) of every decodable piece.
+
+    A coder's last packet is filled up to a whole frame: the file says how much of it is sound.
+    """
     with _open(path) as container:
         stream = _stream(path, container)
         clock = 0.0
-        packets = container.demux(stream)
-        while True:
+        held: tuple[float, int, Samples] | None = None
+        told = math.inf  # seconds of the packet held
+        for packet in _packets(container, stream):
             try:
-                packet = next(packets, None)
-                if packet is None:
-                    return
                 frames = packet.decode()
-            except av.InvalidDataError:
-                continue  # a damaged packet is a gap, and timestamps tell how long
             except av.FFmpegError:
-                return  # a damaged tail: what came before it counts
+                continue  # a damaged packet is a gap, and timestamps tell how long
             for frame in frames:
                 if not frame.samples:
                     continue
+                if held is not None:
+                    yield held
                 time = clock if frame.time is None else frame.time
                 clock = time + frame.samples / frame.sample_rate
-                yield time, frame.sample_rate, _mono(frame)
+                held = time, frame.sample_rate, _mono(frame)
+                known = packet.duration and packet.time_base is not None and len(frames) == 1
+                told = float(packet.duration * packet.time_base) if known else math.inf
+        if held is not None:
+            time, rate, samples = held
+            filled_up = len(samples) - told * rate > ROUNDED_SECONDS * rate
+            yield time, rate, samples[: round(told * rate)] if filled_up else samples
+
+
+def _packets(container: InputContainer, stream: av.AudioStream) -> Iterator[av.Packet]:
+    """Yield the packets up to the end, or to where the file is damaged beyond reading."""
+    with suppress(av.FFmpegError):
+        yield from container.demux(stream)
 
 
 def _open(path: Path) -> InputContainer:

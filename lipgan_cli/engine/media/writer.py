@@ -47,7 +47,6 @@ class VideoWriter:
     ) -> None:
         if width % 2 or height % 2:
             raise InputError(f"{width}x{height} is an odd frame size", "give an even one")
-        self._path = path
         self._shape = (height * 3 // 2, width)
         source = [
             *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"),
@@ -117,7 +116,7 @@ class VideoWriter:
         lines = self._complaints.read().decode("utf-8", "replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
         reason = said[-1] if said else f"the encoder ended with exit code {code}"
-        return LipganError(f"cannot write {self._path}: {reason}")
+        return LipganError(f"the video cannot be written: {reason}")
 
 
 def _tags(colour: Colour, pixel_aspect: Fraction) -> str:
