@@ -31,6 +31,12 @@ def test_wrong_settings_are_errors(change):
         TrainConfig.from_json(json.dumps(values))
 
 
+def test_settings_that_came_later_take_their_defaults():
+    values = json.loads(TrainConfig(Variant.L1, "d", "small", width=16).to_json())
+    del values["width"]
+    assert TrainConfig.from_json(json.dumps(values)).width == 32
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{", '"x"'])
 def test_other_text_is_no_config(text):
     with pytest.raises(InputError):

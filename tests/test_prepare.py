@@ -199,6 +199,18 @@ def test_a_second_run_does_only_what_is_missing(
     assert not jobs_done
 
 
+def test_what_was_left_out_of_one_corpus_is_remembered_beside_another(
+    corpus: Callable[..., Path], tmp_path: Path, jobs_done: list[str]
+) -> None:
+    output = tmp_path / "out"
+    run(corpus("in", s1=[0], s2=["mute"]), output)
+    run(corpus("other", s3=[1]), output)
+    assert "no audio track" in (output / "left_out.jsonl").read_text()
+    jobs_done.clear()
+    run(tmp_path / "in", output)
+    assert not jobs_done
+
+
 def test_other_parameters_make_the_clips_anew(
     corpus: Callable[..., Path],
     tmp_path: Path,

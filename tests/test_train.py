@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+import sys
+import time
 
 import cv2
 import numpy as np
@@ -98,6 +101,28 @@ def test_ctrl_c_saves_and_resume_goes_on(lipgan, home, prepare_toy, monkeypatch)
     assert steps == [1, 2, 3, 4]
 
 
+def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    arguments = ("--data", data, "--variant", "l1", *FEW, "--iterations", 12)
+    code = "import sys; from lipgan_cli.cli import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "train", "--name", "killed", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoints = Checkpoints(home / "runs" / "killed" / "checkpoints")
+    while len(checkpoints.all()) < 2:
+        assert process.poll() is None, "the run ended before it was killed"
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (home / "runs" / "killed" / "weights.safetensors").exists()
+    assert lipgan("train", "--resume", "killed").code == 0
+    assert lipgan("train", "--name", "whole", *arguments).code == 0
+    killed, whole = (
+        load_generator(home / "runs" / name / "weights.safetensors").state_dict()
+        for name in ("killed", "whole")
+    )
+    assert all(torch.equal(killed[key], whole[key]) for key in whole)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -109,6 +134,8 @@ def test_ctrl_c_saves_and_resume_goes_on(lipgan, home, prepare_toy, monkeypatch)
             "no clip of the subset small has 61 frames",
         ),
         (["--data", "TOY", "--device", "abacus"], "the device 'abacus' cannot be used"),
+        (["--data", "TOY/dataset.json"], "not a prepared dataset"),
+        (["--data", "TOY", "--name", "../x"], "'../x' cannot name a run"),
         (["--resume", "ghost"], "there is no run called ghost"),
         (["--resume", "x", "--name", "y"], "--resume keeps the run's own settings: no --name"),
         ([], "there is no prepared dataset"),
@@ -116,7 +143,7 @@ def test_ctrl_c_saves_and_resume_goes_on(lipgan, home, prepare_toy, monkeypatch)
 )
 def test_bad_input_is_one_line(lipgan, home, prepare_toy, arguments, message):
     toy = str(prepare_toy({"s1/a": 14}))
-    ran = lipgan("train", *(toy if a == "TOY" else a for a in arguments))
+    ran = lipgan("train", *(a.replace("TOY", toy) for a in arguments))
     assert ran.code == 2
     assert ran.stdout == ""
     error = ran.stderr.splitlines()

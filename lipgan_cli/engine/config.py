@@ -85,7 +85,7 @@ class TrainConfig:
         """Read what `to_json` wrote.
 
         Raises:
-            InputError: a key is unknown or missing, or a value of the wrong kind.
+            InputError: a key is unknown, one without a default is missing, or a value is wrong.
         """
         try:
             values: dict[str, Any] = json.loads(text)
@@ -94,9 +94,10 @@ class TrainConfig:
                 raise InputError(
                     f"unknown settings in a run's config: {', '.join(sorted(unknown))}"
                 )
-            for name, kind in get_type_hints(cls).items():
-                if name != "variant" and not isinstance(values[name], _accepted(kind)):
-                    raise InputError(f"a run's config has {name} = {values[name]!r}")
+            kinds = get_type_hints(cls)
+            for name, value in values.items():
+                if name != "variant" and not isinstance(value, _accepted(kinds[name])):
+                    raise InputError(f"a run's config has {name} = {value!r}")
             return cls(**{**values, "variant": Variant(values["variant"])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"a run's config cannot be read: {error!r}") from error

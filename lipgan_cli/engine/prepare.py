@@ -100,7 +100,9 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         before = shelf.read_subsets(dataset)
         subsets = draw(shelf.candidates(clips.values()), before, sizes, separate_test)
         shelf.write_subsets(dataset, subsets)
-        shelf.write_left_out(dataset, left_out, clips.values())
+        named = {path.source for path in left_out} | {source.path.resolve() for source in sources}
+        others = [clip for clip in refused if clip.source not in named]  # of another corpus
+        shelf.write_left_out(dataset, [*left_out, *others], clips.values())
     if not clips:
         raise _nothing(left_out, dataset)
     video_seconds = sum(clip.seconds for clip in recorded.values())

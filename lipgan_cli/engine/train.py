@@ -34,6 +34,9 @@ from lipgan_cli.engine.metrics.protocol import GroupFigures, ProtocolFigures, me
 from lipgan_cli.engine.paths import atomic_path, runs_dir
 from lipgan_cli.engine.progress import Progress, Task
 
+SAVE_SECONDS = 600
+"""A checkpoint is written at least this often, whatever the evaluations."""
+
 SHEET_FACES = 12
 """Faces on a sheet: reference, generated and ground truth, one column each."""
 
@@ -64,6 +67,8 @@ def new_run(config: TrainConfig, name: str | None = None) -> Path:
         InputError: the dataset cannot be used, or a run of that name exists.
     """
     Draws(Dataset.open(Path(config.dataset)).clips(config.subset), config, 1)
+    if name is not None and (Path(name).name != name or name == ".."):
+        raise InputError(f"{name!r} cannot name a run", "give a name without a folder")
     name = name or f"{config.variant}-{config.subset}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     run = runs_dir() / name
     if run.exists():
@@ -112,7 +117,7 @@ def train(run: Path, device: torch.device, progress: Progress, workers: int = 0)
     draws = Draws(clips, config, iterations)
     held_out = _held_out(dataset, config)
     every = config.evaluate_every or epoch
-    started = time.monotonic()
+    started = saved = time.monotonic()
     done = first
     with (
         _log(run / "log.jsonl", first) as log,
@@ -124,12 +129,17 @@ def train(run: Path, device: torch.device, progress: Progress, workers: int = 0)
             figures = core.step(batch, done)
             done += 1
             _report(log, task, config, done, figures, started, first)
-            last = done == iterations or interrupted()
-            if last or done % every == 0:
-                _evaluate(core, run, checkpoints, held_out, log, done, progress)
+            evaluated = done == iterations or done % every == 0
+            if evaluated or interrupted() or time.monotonic() - saved > SAVE_SECONDS:
+                checkpoint = checkpoints.save(core, State(done))
+                saved = time.monotonic()
             if interrupted():
                 progress.note(f"saved at iteration {done}; go on with --resume {run.name}")
                 raise KeyboardInterrupt
+            if evaluated:
+                state = _evaluate(core, run, held_out, done, progress)
+                checkpoints.describe(checkpoint, state)
+                _write(log, {"iteration": done, "evaluation": state.figures})
     seconds = time.monotonic() - started
     return TrainSummary(
         run=run,
@@ -173,21 +183,12 @@ def _report(
         _write(log, {"iteration": done, "samples_per_second": rate, **figures})
 
 
-def _evaluate(
-    core: Core,
-    run: Path,
-    checkpoints: Checkpoints,
-    held_out: list[Clip],
-    log: IO[str],
-    done: int,
-    progress: Progress,
-) -> None:
+def _evaluate(core: Core, run: Path, held_out: list[Clip], done: int, progress: Progress) -> State:
+    """Measure the averaged generator on held-out clips and draw a sheet of its faces."""
     animator = Animator(core.averaged, core.device, core.half_precision)
     figures = measure(animator.faces, held_out, progress=progress)
     _write_sheet(run / "sheets" / f"{done:08d}.png", animator, held_out)
-    state = State(done, _mouth_psnr(figures.total.right) or 0.0, brief(figures))
-    checkpoints.save(core, state)
-    _write(log, {"iteration": done, "evaluation": state.figures})
+    return State(done, _mouth_psnr(figures.total.right), brief(figures))
 
 
 def brief(figures: ProtocolFigures) -> dict[str, object]:
@@ -198,7 +199,10 @@ def brief(figures: ProtocolFigures) -> dict[str, object]:
 def _brief(group: GroupFigures) -> dict[str, float]:
     values = {
         "right": _mouth_psnr(group.right),
+        "swapped": _mouth_psnr(group.swapped),
+        "still": _mouth_psnr(group.still),
         "copy": _mouth_psnr(group.copy),
+        "ssim": group.right.mouth.ssim.mean if group.right.mouth else None,
         "gap_to_swapped": group.gap_to_swapped,
         "gap_to_still": group.gap_to_still,
         "whole": group.right.whole.psnr.mean,
@@ -206,8 +210,8 @@ def _brief(group: GroupFigures) -> dict[str, float]:
     return {name: round(value, 3) for name, value in values.items() if value is not None}
 
 
-def _mouth_psnr(pairs: PairSummary) -> float | None:
-    return pairs.mouth.psnr.mean if pairs.mouth else None
+def _mouth_psnr(pairs: PairSummary | None) -> float | None:
+    return pairs.mouth.psnr.mean if pairs and pairs.mouth else None
 
 
 def _write_sheet(path: Path, animator: Animator, clips: list[Clip]) -> None:

@@ -65,13 +65,16 @@ def test_help_is_fast_and_loads_nothing_heavy():
         "assert run(['--help']) == 0\n"
         f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)), file=sys.stderr)"
     )
-    began = os.times()
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    ended = os.times()
-    assert (ran.returncode, ran.stderr) == (0, "[]\n")
-    # Processor time, which does not depend on what else the machine does; 0.3 s is the aim.
-    used = ended.children_user + ended.children_system
-    assert used - began.children_user - began.children_system < 0.6
+    seconds = []
+    for _ in range(3):
+        began = os.times()
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        ended = os.times()
+        assert (ran.returncode, ran.stderr) == (0, "[]\n")
+        # Processor time, which does not depend on what else the machine does.
+        used = ended.children_user + ended.children_system
+        seconds.append(used - began.children_user - began.children_system)
+    assert min(seconds) < 0.3
 
 
 def test_without_arguments_shows_the_help(lipgan):

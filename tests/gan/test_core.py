@@ -188,6 +188,16 @@ def test_the_last_two_and_the_best_stay_whole(tmp_path):
     assert read_state(checkpoints.best()) == State(2, 9.0, {"psnr": 9.0})
 
 
+def test_checkpoints_that_were_not_measured_go(tmp_path):
+    core, checkpoints = make(), Checkpoints(tmp_path)
+    checkpoints.describe(checkpoints.save(core, State(1)), State(1, 5.0, {"psnr": 5.0}))
+    for iteration in (2, 3, 4):
+        checkpoints.save(core, State(iteration))
+    assert [p.name for p in checkpoints.all()] == ["00000001", "00000003", "00000004"]
+    assert checkpoints.best().name == "00000001"
+    assert checkpoints.restore(make()).iteration == 4
+
+
 def test_a_checkpoint_cut_short_is_not_taken_for_one(tmp_path, monkeypatch):
     core, checkpoints = make(), Checkpoints(tmp_path)
     checkpoints.save(core, State(1, 1.0, {}))

@@ -132,6 +132,13 @@ def test_someone_else_is_followed_when_the_person_is_long_gone() -> None:
     np.testing.assert_allclose(centres[60:, 0], 600)
 
 
+def test_one_person_alone_is_followed_when_asked() -> None:
+    detector = Scripted(lambda k: [square(200, 200)] if k < 10 else [square(600, 200)])
+    boxes = track(frames(100, (50,)), detector, key_interval=12, one_person=True)
+    assert np.isnan(boxes[12:]).all()
+    np.testing.assert_allclose(boxes[:10, 0], boxes[0, 0])
+
+
 def test_after_a_cut_the_face_is_found_at_once() -> None:
     centres, _ = follow(
         lambda k: [square(200, 200)] if k < 29 else [square(600, 300)], 60, cuts=(29,)

@@ -93,7 +93,10 @@ def record(job: Job) -> Recorded | Refused | Unwritable:
         mel = _mel(info)
         frames = _frames(info)
         boxes = faces.track(
-            (video.luma(frame) for frame in frames()), _detector(), job.parameters.key_interval
+            (video.luma(frame) for frame in frames()),
+            _detector(),
+            job.parameters.key_interval,
+            one_person=True,
         )
     except LipganError as error:
         return Refused(error.message.removeprefix(str(path)).strip(" :"))

@@ -18,6 +18,9 @@ from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan.core import Batch
 from lipgan_cli.engine.media.audio import mel_windows
 
+MELS = 4096
+"""Clips whose mel is kept in memory: about 80 kB for three seconds."""
+
 Sample = tuple[Tensor, Tensor, Tensor, Tensor]
 """Reference and target (3, 96, 96) uint8 RGB; true and unsynced mel window (1, 80, 27)."""
 
@@ -89,6 +92,8 @@ class Draws(Dataset[Sample]):
 
     def _window(self, clip: Clip, frame: int) -> Tensor:
         if clip.key not in self.mels:
+            if len(self.mels) >= MELS:
+                self.mels.pop(next(iter(self.mels)))
             self.mels[clip.key] = clip.mel()
         return torch.from_numpy(mel_windows(self.mels[clip.key], clip.times[frame : frame + 1]))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,21 @@ class State:
 
     Attributes:
         iteration: iterations done.
-        score: the held-out figure that makes a checkpoint the best (mouth PSNR, dB).
+        score: the held-out figure that makes a checkpoint the best (mouth PSNR, dB); None when
+            it was not measured.
         figures: the evaluation at this point.
     """
 
     iteration: int
-    score: float
-    figures: dict[str, Any]
+    score: float | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 class Checkpoints:
     """The checkpoints of one run, a folder each, named by iteration.
 
-    The last two and the best hold the whole state of training; older ones keep the averaged
-    generator alone.
+    The last two and the best hold the whole state of training; older ones that were measured
+    keep the averaged generator alone, and the others go.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,23 +58,33 @@ class Checkpoints:
             temporary.mkdir(parents=True)
             save_file(averaged_weights(core), temporary / _WEIGHTS)
             save_file(_training_state(core), temporary / _TRAINING)
-            description = {"format": FORMAT, **state.__dict__}
-            (temporary / _STATE).write_text(json.dumps(description, indent=2))
+            _write_state(temporary, state)
         self._thin_out()
         return target
+
+    def describe(self, checkpoint: Path, state: State) -> None:
+        """Add to a checkpoint what was measured on it."""
+        _write_state(checkpoint, state)
 
     def _thin_out(self) -> None:
         whole = [path for path in self.all() if (path / _TRAINING).exists()]
         best = self.best()
         for path in whole[:-2]:
-            if path != best:
+            if read_state(path).score is None:
+                shutil.rmtree(path)
+            elif path != best:
                 (path / _TRAINING).unlink()
         for leftover in self.folder.glob(".*.part"):
             shutil.rmtree(leftover, ignore_errors=True)
 
     def best(self) -> Path | None:
-        """The checkpoint with the highest score, the latest of equals."""
-        return max(self.all(), key=lambda path: (read_state(path).score, path.name), default=None)
+        """The checkpoint with the highest score, the latest of equals; the last if none has one."""
+
+        def rank(path: Path) -> tuple[float, str]:
+            score = read_state(path).score
+            return (-math.inf if score is None else score, path.name)
+
+        return max(self.all(), key=rank, default=None)
 
     def restore(self, core: Core) -> State | None:
         """Bring `core` to the newest whole checkpoint; None when there is none.
@@ -109,6 +121,12 @@ def read_state(checkpoint: Path) -> State:
         return State(**description)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"the checkpoint {checkpoint} is damaged: {error}") from error
+
+
+def _write_state(checkpoint: Path, state: State) -> None:
+    description = {"format": FORMAT, **state.__dict__}
+    with atomic_path(checkpoint / _STATE) as temporary:
+        temporary.write_text(json.dumps(description, indent=2))
 
 
 def weights_file(checkpoint: Path) -> Path:

@@ -70,11 +70,16 @@ def load_generator(path: Path) -> Generator:
     """
     try:
         with safe_open(path, "pt") as file:
+            told = (file.metadata() or {}).get("format", FORMAT)
             weights = unpack({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"{path} is not a weights file: {error}", "give a .safetensors file that lipgan wrote"
         ) from error
+    if told not in {FORMAT, "pt"}:  # "pt" is what safetensors calls any file of torch's
+        raise InputError(
+            f"{path} has the format {told}, this version reads {FORMAT}", "update lipgan"
+        )
     try:
         generator = Generator(len(weights["face_encoder.0.convolution.weight"]))
         generator.load_state_dict(weights)

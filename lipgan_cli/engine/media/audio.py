@@ -117,18 +117,26 @@ def _decode(path: Path) -> Iterator[tuple[float, int, Samples]]:
                 time = clock if frame.time is None else frame.time
                 clock = time + frame.samples / frame.sample_rate
                 held = time, frame.sample_rate, _mono(frame)
-                known = packet.duration and packet.time_base is not None and len(frames) == 1
-                told = float(packet.duration * packet.time_base) if known else math.inf
+                told = _seconds(packet) if len(frames) == 1 else math.inf
         if held is not None:
             time, rate, samples = held
             filled_up = len(samples) - told * rate > ROUNDED_SECONDS * rate
             yield time, rate, samples[: round(told * rate)] if filled_up else samples
 
 
-def _packets(container: InputContainer, stream: av.AudioStream) -> Iterator[av.Packet]:
+def _packets(
+    container: InputContainer, stream: av.AudioStream
+) -> Iterator[av.Packet[av.AudioStream]]:
     """Yield the packets up to the end, or to where the file is damaged beyond reading."""
     with suppress(av.FFmpegError):
         yield from container.demux(stream)
+
+
+def _seconds(packet: av.Packet[av.AudioStream]) -> float:
+    """Return how long a packet sounds, infinity where it does not say."""
+    if packet.duration and packet.time_base is not None:
+        return float(packet.duration * packet.time_base)
+    return math.inf
 
 
 def _open(path: Path) -> InputContainer:

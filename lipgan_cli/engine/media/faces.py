@@ -46,16 +46,19 @@ Rgb = NDArray[np.uint8]
 
 
 def track(
-    frames: Iterable[Luma], detector: FaceDetector, key_interval: int = KEY_INTERVAL
+    frames: Iterable[Luma],
+    detector: FaceDetector,
+    key_interval: int = KEY_INTERVAL,
+    one_person: bool = False,
 ) -> NDArray[np.float64]:
     """Follow one person through the frames; return a box for each, (n, 4), NaN without a face.
 
     Faces are looked for on every `key_interval`-th frame, and in between by bisection where two
     looks disagree (found and lost, or moved); else boxes are interpolated. The first face is the
     largest one, and from then on the one near it; the largest again where the scene has changed or
-    the person is long gone. At most `key_interval` + 1 frames are held.
+    the person is long gone, unless `one_person` asks for nobody else. At most `key_interval` + 1 frames are held.
     """
-    follower = _Follower(detector, patience=2 * key_interval)
+    follower = _Follower(detector, 2 * key_interval, one_person)
     boxes: list[Box | None] = []
     waiting: list[Luma] = []  # the last key frame and those after it
     for frame in frames:
@@ -74,7 +77,8 @@ def track(
 class _Follower:
     """Chooses the same person's face each time."""
 
-    def __init__(self, detector: FaceDetector, patience: int) -> None:
+    def __init__(self, detector: FaceDetector, patience: int, one_person: bool) -> None:
+        self._one_person = one_person
         self._detector = detector
         self._patience = patience  # frames without the person before another one may be followed
         self._last: Box | None = None
@@ -87,7 +91,7 @@ class _Follower:
         scene = as_bytes(cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA))
         self._lost += frames_on
         box = _nearest(found, [self._last]) if self._last else None
-        if box is None and found and (self._lost > self._patience or self._cut(scene)):
+        if box is None and found and self._may_choose(scene):
             box = max(found, key=_side)
         if box is not None:
             self._last, self._scene, self._lost = box, scene, 0
@@ -96,6 +100,12 @@ class _Follower:
     def between(self, frame: Luma, before: Box | None, after: Box | None) -> Box | None:
         """Return the person's face in a frame between two, of which at least one has it."""
         return _nearest(self._detector.detect(frame), [b for b in (before, after) if b])
+
+    def _may_choose(self, scene: Luma) -> bool:
+        """Return whether another face than the last one may be followed from here on."""
+        if self._last is None:
+            return True
+        return not self._one_person and (self._lost > self._patience or self._cut(scene))
 
     def _cut(self, scene: Luma) -> bool:
         """Return whether the film has changed to another scene, or has just begun."""
