@@ -63,7 +63,7 @@ def count_frames(path: Path) -> int:
 
 
 def through(corpus: Path, face: Path, speech: Path, folder: Path, *more: object) -> dict[str, Any]:
-    """Prepare, train, sync and score; return what score found."""
+    """Prepare, train, sync and score; return what score found in total."""
     prepared = json.loads(run("prep", corpus, "--jobs", 2, "--json", *more))
     dataset = Path(prepared["dataset"])
     assert (dataset / "subsets" / "test.txt").read_text().split()
@@ -78,12 +78,13 @@ def through(corpus: Path, face: Path, speech: Path, folder: Path, *more: object)
     again = folder / "again.mp4"
     run("sync", face, speech, "-o", again, "--weights", weights, "--blend", "none")
     pair = json.loads(run("score", output, again, "--json"))
-    assert pair["pairs"]["whole"]["psnr"]["count"] == count_frames(output)
-    assert pair["pairs"]["whole"]["psnr"]["mean"] > 10
-    scores: dict[str, Any] = json.loads(
-        run("score", "--subset", "test", "--weights", weights, "--json")
-    )
-    return scores
+    assert pair["figures"]["whole"]["psnr"]["count"] == count_frames(output)
+    assert pair["figures"]["whole"]["psnr"]["mean"] > 10
+    scored = json.loads(run("score", "--subset", "test", "--weights", weights, "--json"))
+    total: dict[str, Any] = scored["figures"]["total"]
+    assert total["right"]["mouth"]["psnr"]["mean"] < total["copy"]["mouth"]["psnr"]["mean"]
+    assert abs(total["gap_to_still"]) < 1  # three steps teach no speech
+    return total
 
 
 @pytest.fixture
@@ -100,8 +101,8 @@ def test_made_clips(tmp_path: Path) -> None:
     for number in range(6):
         write_clip(corpus / "s1" / f"clip{number}.mp4", portrait, 0.8, float(number))
     face = write_clip(tmp_path / "face.mp4", portrait, 1.2, 2.0)
-    scores = through(corpus, face, SPEECH, tmp_path)
-    assert scores
+    total = through(corpus, face, SPEECH, tmp_path)
+    assert (total["clips"], total["frames"]) == (1, 4)
 
 
 @pytest.mark.slow
@@ -114,5 +115,5 @@ def test_real_clips(tmp_path: Path, grid_dir: Path) -> None:
             shutil.copy(clip, target)
     face = next((tmp_path / "test" / "s33").iterdir())
     speech = next((tmp_path / "train" / "s4").iterdir())
-    scores = through(tmp_path / "train", face, speech, tmp_path, "--test-dir", tmp_path / "test")
-    assert scores
+    total = through(tmp_path / "train", face, speech, tmp_path, "--test-dir", tmp_path / "test")
+    assert (total["clips"], total["frames"]) == (2, 2 * 13)

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from lipgan_cli.engine import prepare as module
-from lipgan_cli.engine.data import shelf
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.recording import Job, Unwritable
 from lipgan_cli.engine.data.workers import Failed
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media.audio import mel_spectrogram, mel_windows, read_audio
+from lipgan_cli.engine.paths import locked
 from lipgan_cli.engine.prepare import PrepareRequest, PrepareSummary, dataset_folder, prepare
 from lipgan_cli.engine.progress import Silent
 
@@ -373,7 +373,7 @@ def test_two_runs_at_once_are_refused(
     corpus: Callable[..., Path], tmp_path: Path, jobs_done: list[str]
 ) -> None:
     source, output = corpus("in", s1=[0]), tmp_path / "out"
-    with shelf.locked(output), pytest.raises(InputError, match="another run is writing"):
+    with locked(output), pytest.raises(InputError, match="another run is writing"):
         run(source, output)
     assert run(source, output).prepared == 1
 

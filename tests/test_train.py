@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from lipgan_cli.engine.gan.inference import Animator
 from lipgan_cli.engine.gan.losses import STRATEGIES
 from lipgan_cli.engine.gan.packing import load_generator
 from lipgan_cli.engine.media.audio import mel_windows
+from lipgan_cli.engine.paths import locked
 
 FEW = ("--width", 4, "--iterations", 3, "--batch", 2, "--log-every", 1, "--evaluate-every", 2)
 
@@ -182,6 +184,25 @@ def test_losses_that_are_no_numbers_stop_the_run(lipgan, home, prepare_toy, monk
     assert Checkpoints(home / "runs" / "toy" / "checkpoints").all() == []
 
 
+def test_a_dataset_that_changed_cannot_be_resumed(lipgan, prepare_toy):
+    data = prepare_toy({"s1/a": 14, "s1/b": 14})
+    arguments = ("--data", data, "--variant", "l1", "--name", "toy", *FEW)
+    assert lipgan("train", *arguments).code == 0
+    (data / "subsets" / "small.txt").write_text("s1/a\n")
+    ran = lipgan("train", "--resume", "toy")
+    assert ran.code == 2
+    assert "has changed since the run began" in ran.stderr
+
+
+def test_two_processes_cannot_train_one_run(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    assert lipgan("train", "--data", data, "--variant", "l1", "--name", "toy", *FEW).code == 0
+    with locked(home / "runs" / "toy"):
+        ran = lipgan("train", "--resume", "toy")
+    assert ran.code == 2
+    assert "another run is writing" in ran.stderr
+
+
 @pytest.mark.slow
 def test_audio_decides_the_mouth_of_an_overfitted_clip(prepare_toy):
     folder = prepare_toy({"s1/a": 24})
@@ -206,5 +227,6 @@ def test_audio_decides_the_mouth_of_an_overfitted_clip(prepare_toy):
 def test_a_new_run_keeps_its_config(prepare_toy):
     config = TrainConfig(Variant.L1, str(prepare_toy({"s1/a": 14})), "small", batch=5)
     run = engine.new_run(config, "a [b] ü")
-    assert TrainConfig.from_json((run / "config.json").read_text()) == config
+    kept = TrainConfig.from_json((run / "config.json").read_text("utf-8"))
+    assert replace(kept, clips="") == config
     assert engine.find_run("a [b] ü") == run

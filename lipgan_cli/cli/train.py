@@ -40,7 +40,9 @@ def train(
         int, typer.Option(min=0, help="Critic steps in all, in place of --epochs; 0 for epochs.")
     ] = TrainConfig.iterations,
     batch: Annotated[int, typer.Option(min=2, help="Samples an iteration.")] = TrainConfig.batch,
-    seed: Annotated[int, typer.Option(min=0, help="Seeds everything.")] = TrainConfig.seed,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seeds everything.")
+    ] = TrainConfig.seed,
     learning_rate: Annotated[
         float, typer.Option(min=0, help="Adam's; 0 takes the strategy's own.")
     ] = TrainConfig.learning_rate,

@@ -37,6 +37,7 @@ class TrainConfig:
         variant: the loss strategy.
         dataset: the prepared dataset's folder.
         subset: the subset trained on.
+        clips: hash of its list, so that a resumed run draws from the same; filled in by the run.
         width: channels after the first layer; 32 is the paper's.
         epochs: passes over as many frames as the subset has.
         iterations: critic steps in all; 0 takes it from `epochs`.
@@ -59,6 +60,7 @@ class TrainConfig:
     variant: Variant
     dataset: str
     subset: str
+    clips: str = ""
     width: int = 32
     epochs: int = 20
     iterations: int = 0

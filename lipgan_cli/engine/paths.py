@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,8 @@ def atomic_path(target: Path, force: bool = True) -> Iterator[Path]:
         InputError: `target` exists and `force` is false, or its folder cannot be written.
     """
     check_output(target, force)
-    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
+    short = target.stem[:40]  # a file name has 255 bytes at most
+    temporary = target.with_name(f".{short}.{secrets.token_hex(4)}.part{target.suffix}")
     try:
         yield temporary
         if target.is_dir() and temporary.is_dir():
@@ -79,6 +81,44 @@ def check_output(target: Path, force: bool = True) -> None:
         ) from error
     if not os.access(target.parent, os.W_OK):
         raise InputError(f"cannot write into {target.parent}", "choose another folder")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for writing; makes it.
+
+    Raises:
+        InputError: another run holds it, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("a+b")
+    except OSError as error:
+        raise InputError(
+            f"cannot write into {folder}: {error.strerror}", "choose another folder"
+        ) from error
+    with handle:
+        if not _lock(handle.fileno()):
+            raise InputError(f"another run is writing {folder}", "wait until it has ended")
+        yield
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed, by whatever means the process ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return True  # a file system without locks
+    return True
 
 
 def require_file(path: Path, what: str) -> Path:

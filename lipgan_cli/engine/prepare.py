@@ -19,7 +19,7 @@ from lipgan_cli.engine.data.recording import Job, Parameters, Recorded, Stamp, U
 from lipgan_cli.engine.data.shelf import LeftOut, Stored
 from lipgan_cli.engine.data.workers import Failed, work
 from lipgan_cli.engine.errors import InputError, LipganError
-from lipgan_cli.engine.paths import datasets_dir
+from lipgan_cli.engine.paths import datasets_dir, locked
 from lipgan_cli.engine.progress import Progress
 
 
@@ -78,7 +78,7 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
     sources = find_clips(request.test_dir, held_out=True) if request.test_dir else []
     sources += find_clips(request.corpus)
     about = shelf.check_dataset(dataset)
-    with shelf.locked(dataset):
+    with locked(dataset):
         shelf.sweep(dataset)
         clips = shelf.read_clips(dataset, parameters)
         same_parameters = about.get("parameters") == asdict(parameters)

@@ -45,7 +45,7 @@ class PairScore:
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """A model and the clips to measure it on; None is the only dataset there is, and our own weights."""
+    """A model and the clips to measure it on; None: the only dataset, and our own weights."""
 
     data: Path | None = None
     subset: str = SUBSET

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import signal
 import threading
@@ -31,7 +32,7 @@ from lipgan_cli.engine.gan.packing import load_generator, save_packed
 from lipgan_cli.engine.media.audio import mel_windows
 from lipgan_cli.engine.metrics.image import PairSummary
 from lipgan_cli.engine.metrics.protocol import GroupFigures, ProtocolFigures, measure
-from lipgan_cli.engine.paths import atomic_path, runs_dir
+from lipgan_cli.engine.paths import atomic_path, locked, runs_dir
 from lipgan_cli.engine.progress import Progress, Task
 
 SAVE_SECONDS = 600
@@ -66,7 +67,9 @@ def new_run(config: TrainConfig, name: str | None = None) -> Path:
     Raises:
         InputError: the dataset cannot be used, or a run of that name exists.
     """
-    Draws(Dataset.open(Path(config.dataset)).clips(config.subset), config, 1)
+    clips = Dataset.open(Path(config.dataset)).clips(config.subset)
+    Draws(clips, config, 1)
+    config = dataclasses.replace(config, clips=_digest(clips))
     if name is not None and (Path(name).name != name or name == ".."):
         raise InputError(f"{name!r} cannot name a run", "give a name without a folder")
     name = name or f"{config.variant}-{config.subset}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
@@ -75,7 +78,7 @@ def new_run(config: TrainConfig, name: str | None = None) -> Path:
         raise InputError(f"the run {run} exists already", f"--resume {name}, or another --name")
     with atomic_path(run) as temporary:
         temporary.mkdir(parents=True)
-        (temporary / "config.json").write_text(config.to_json())
+        (temporary / "config.json").write_text(config.to_json(), "utf-8")
     return run
 
 
@@ -100,54 +103,111 @@ def train(run: Path, device: torch.device, progress: Progress, workers: int = 0)
     KeyboardInterrupt; the run goes on from there when it is called again.
 
     Raises:
-        InputError: the dataset cannot be used, or a checkpoint does not fit.
-        LipganError: the losses are no longer numbers.
+        InputError: the dataset cannot be used or has changed, a checkpoint does not fit, or another
+            process trains this run.
+        LipganError: the losses are no longer numbers, or nothing can be written.
     """
-    config = TrainConfig.from_json((run / "config.json").read_text())
-    dataset = Dataset.open(Path(config.dataset))
-    clips = dataset.clips(config.subset)
-    frames = sum(len(clip) for clip in clips)
-    epoch = max(1, frames // config.batch)
-    iterations = config.iterations or config.epochs * epoch
-    loss = STRATEGIES[config.variant]
-    core = Core(loss, config, iterations, device)
-    checkpoints = Checkpoints(run / "checkpoints")
-    state = checkpoints.restore(core)
-    first = state.iteration if state else 0
-    draws = Draws(clips, config, iterations)
-    held_out = _held_out(dataset, config)
-    every = config.evaluate_every or epoch
-    started = saved = time.monotonic()
-    done = first
-    with (
-        _log(run / "log.jsonl", first) as log,
-        _deferred_interrupt() as interrupted,
-        progress.task(f"training {run.name}", iterations, "iterations") as task,
-    ):
-        task.advance(first)
-        for batch in batches(draws, first, workers):
-            figures = core.step(batch, done)
-            done += 1
-            _report(log, task, config, done, figures, started, first)
-            evaluated = done == iterations or done % every == 0
-            if evaluated or interrupted() or time.monotonic() - saved > SAVE_SECONDS:
-                checkpoint = checkpoints.save(core, State(done))
-                saved = time.monotonic()
-            if interrupted():
-                progress.note(f"saved at iteration {done}; go on with --resume {run.name}")
-                raise KeyboardInterrupt
-            if evaluated:
-                state = _evaluate(core, run, held_out, done, progress)
-                checkpoints.describe(checkpoint, state)
-                _write(log, {"iteration": done, "evaluation": state.figures})
-    seconds = time.monotonic() - started
-    return TrainSummary(
-        run=run,
-        weights=_export(run, checkpoints, config),
-        iterations=iterations,
-        samples_per_second=(iterations - first) * config.batch / max(seconds, 1e-9),
-        figures=_best_figures(checkpoints),
-    )
+    with locked(run):
+        session = _Session(run, device, progress)
+        began, first = time.monotonic(), session.done
+        session.work(workers)
+        seconds = time.monotonic() - began
+        return TrainSummary(
+            run=run,
+            weights=_export(run, session.checkpoints, session.config),
+            iterations=session.iterations,
+            samples_per_second=(session.iterations - first) * session.config.batch / seconds,
+            figures=_best_figures(session.checkpoints),
+        )
+
+
+class _Session:
+    """A run being trained: where it stands, and what it writes on the way."""
+
+    def __init__(self, run: Path, device: torch.device, progress: Progress) -> None:
+        self.run, self.progress = run, progress
+        self.config = config = TrainConfig.from_json((run / "config.json").read_text("utf-8"))
+        dataset = Dataset.open(Path(config.dataset))
+        clips = dataset.clips(config.subset)
+        if config.clips not in {"", _digest(clips)}:
+            raise InputError(
+                f"the subset {config.subset} of {config.dataset} has changed since the run began",
+                "begin a new run",
+            )
+        epoch = max(1, sum(len(clip) for clip in clips) // config.batch)
+        self.iterations = config.iterations or config.epochs * epoch
+        self.every = config.evaluate_every or epoch
+        self.draws = Draws(clips, config, self.iterations)
+        self.held_out = _held_out(dataset, config)
+        self.core = Core(STRATEGIES[config.variant], config, self.iterations, device)
+        self.checkpoints = Checkpoints(run / "checkpoints")
+        self.state = self.checkpoints.restore(self.core) or State(0)
+
+    @property
+    def done(self) -> int:
+        """Iterations done, as of the newest checkpoint."""
+        return self.state.iteration
+
+    def work(self, workers: int) -> None:
+        """Take every iteration that is left."""
+        began = saved = time.monotonic()
+        first = done = self.done
+        with (
+            _log(self.run / "log.jsonl", first) as log,
+            _deferred_interrupt() as interrupted,
+            self.progress.task(f"training {self.run.name}", self.iterations, "iterations") as task,
+        ):
+            task.advance(first)
+            self._measure_if_due(log)
+            for batch in batches(self.draws, first, workers):
+                figures = self.core.step(batch, done)
+                done += 1
+                rate = (done - first) * self.config.batch / (time.monotonic() - began)
+                self._report(log, task, done, figures, rate)
+                stop = interrupted()
+                if stop or self._due(done) or time.monotonic() - saved > SAVE_SECONDS:
+                    self.state = State(done)
+                    self.checkpoints.save(self.core, self.state)
+                    saved = time.monotonic()
+                if stop:
+                    self.progress.note(
+                        f"saved at iteration {done}; go on with --resume {self.run.name}"
+                    )
+                    raise KeyboardInterrupt
+                self._measure_if_due(log)
+
+    def _due(self, done: int) -> bool:
+        return done == self.iterations or (done > 0 and done % self.every == 0)
+
+    def _report(
+        self, log: IO[str], task: Task, done: int, figures: dict[str, float], rate: float
+    ) -> None:
+        if not all(np.isfinite(value) for value in figures.values()):
+            raise LipganError(
+                f"the losses are no longer numbers at iteration {done}: {figures}",
+                "begin a new run with a lower --learning-rate",
+            )
+        task.show(**{"samples/s": rate}, **figures)
+        task.advance()
+        if done % self.config.log_every == 0:
+            _write(log, {"iteration": done, "samples_per_second": rate, **figures})
+
+    def _measure_if_due(self, log: IO[str]) -> None:
+        """Measure the newest checkpoint on held-out clips and draw a sheet, once, where due."""
+        done = self.done
+        if self.state.score is not None or not self._due(done):
+            return
+        animator = Animator(self.core.averaged, self.core.device, self.core.half_precision)
+        measured = measure(animator.faces, self.held_out, progress=self.progress)
+        _write_sheet(self.run / "sheets" / f"{done:08d}.png", animator, self.held_out)
+        self.state = State(done, _mouth_psnr(measured.total.right), brief(measured))
+        self.checkpoints.describe(self.state)
+        _write(log, {"iteration": done, "evaluation": self.state.figures})
+
+
+def _digest(clips: list[Clip]) -> str:
+    """What a list of clips is known by: a resumed run must draw from the same."""
+    return hashlib.sha256("\n".join(clip.key for clip in clips).encode()).hexdigest()[:16]
 
 
 def _held_out(dataset: Dataset, config: TrainConfig) -> list[Clip]:
@@ -160,35 +220,6 @@ def _held_out(dataset: Dataset, config: TrainConfig) -> list[Clip]:
     for clip in clips:
         speakers.setdefault(clip.speaker, []).append(clip)
     return [clip for own in speakers.values() for clip in own[: config.evaluate_clips]]
-
-
-def _report(
-    log: IO[str],
-    task: Task,
-    config: TrainConfig,
-    done: int,
-    figures: dict[str, float],
-    started: float,
-    first: int,
-) -> None:
-    if not all(np.isfinite(value) for value in figures.values()):
-        raise LipganError(
-            f"the losses are no longer numbers at iteration {done}: {figures}",
-            "resume from the last checkpoint with a lower --learning-rate",
-        )
-    rate = (done - first) * config.batch / max(time.monotonic() - started, 1e-9)
-    task.show(**{"samples/s": rate}, **figures)
-    task.advance()
-    if done % config.log_every == 0:
-        _write(log, {"iteration": done, "samples_per_second": rate, **figures})
-
-
-def _evaluate(core: Core, run: Path, held_out: list[Clip], done: int, progress: Progress) -> State:
-    """Measure the averaged generator on held-out clips and draw a sheet of its faces."""
-    animator = Animator(core.averaged, core.device, core.half_precision)
-    figures = measure(animator.faces, held_out, progress=progress)
-    _write_sheet(run / "sheets" / f"{done:08d}.png", animator, held_out)
-    return State(done, _mouth_psnr(figures.total.right), brief(figures))
 
 
 def brief(figures: ProtocolFigures) -> dict[str, object]:
@@ -226,8 +257,7 @@ def _write_sheet(path: Path, animator: Animator, clips: list[Clip]) -> None:
         generated = animator.faces(reference[None], truth[None], window)[0]
         columns.append(np.vstack([reference, generated, truth]))
     with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), np.hstack(columns)[..., ::-1]):
-            raise LipganError(f"cannot write the sheet {path}", "is the disk full?")
+        temporary.write_bytes(cv2.imencode(".png", np.hstack(columns)[..., ::-1])[1].tobytes())
 
 
 def _export(run: Path, checkpoints: Checkpoints, config: TrainConfig) -> Path:

@@ -190,7 +190,8 @@ def test_the_last_two_and_the_best_stay_whole(tmp_path):
 
 def test_checkpoints_that_were_not_measured_go(tmp_path):
     core, checkpoints = make(), Checkpoints(tmp_path)
-    checkpoints.describe(checkpoints.save(core, State(1)), State(1, 5.0, {"psnr": 5.0}))
+    checkpoints.save(core, State(1))
+    checkpoints.describe(State(1, 5.0, {"psnr": 5.0}))
     for iteration in (2, 3, 4):
         checkpoints.save(core, State(iteration))
     assert [p.name for p in checkpoints.all()] == ["00000001", "00000003", "00000004"]
@@ -205,7 +206,7 @@ def test_a_checkpoint_cut_short_is_not_taken_for_one(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError(28, "No space left on device", str(args[1]))
 
-    monkeypatch.setattr("lipgan_cli.engine.gan.checkpoint.save_file", fail)
+    monkeypatch.setattr("lipgan_cli.engine.gan.packing.save_file", fail)
     with pytest.raises(Exception, match="No space left"):
         checkpoints.save(core, State(2, 2.0, {}))
     assert [p.name for p in tmp_path.iterdir()] == ["00000001"]

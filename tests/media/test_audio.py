@@ -299,10 +299,21 @@ def test_lost_packets_leave_silence_and_shift_nothing(tmp_path: Path) -> None:
     assert onset(read) == pytest.approx(1.5, abs=0.002)
 
 
+def test_reading_can_stop_early(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.mkv", click(3.0, at=0.5)[None], RATE, "pcm_s16le")
+    read = read_audio(path, origin=0.0, seconds=1.0)
+    assert RATE <= len(read) <= 1.2 * RATE
+    assert np.array_equal(read, read_audio(path, origin=0.0)[: len(read)])
+
+
+@pytest.mark.parametrize("origin", [None, 0.0])
 @pytest.mark.parametrize("jump", [0.0, 3600.0])
-def test_a_clock_that_jumps_far_is_another_clock(tmp_path: Path, jump: float) -> None:
+def test_a_clock_that_jumps_far_is_another_clock(
+    tmp_path: Path, jump: float, origin: float | None
+) -> None:
     sound = click(2.0, at=1.5)[None]
-    read = read_audio(write_sound(tmp_path / "a.mkv", sound, RATE, "pcm_s16le", jump=jump))
+    path = write_sound(tmp_path / "a.mkv", sound, RATE, "pcm_s16le", jump=jump)
+    read = read_audio(path, origin)
     assert len(read) == pytest.approx(2 * RATE, abs=32)
     assert onset(read) == pytest.approx(1.5, abs=0.002)
 

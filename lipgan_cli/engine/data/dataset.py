@@ -152,7 +152,7 @@ def read_about(path: Path) -> dict[str, Any] | None:
 def read_subset(path: Path, subset: str) -> list[str]:
     """Return the keys of a subset's list, none where there is no list."""
     place = path / "subsets" / f"{subset}.txt"
-    return place.read_text("utf-8").splitlines() if place.is_file() else []
+    return place.read_text("utf-8").split("\n")[:-1] if place.is_file() else []
 
 
 def resolve(path: Path | None) -> Path:

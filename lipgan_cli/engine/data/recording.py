@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lipgan_cli.engine.data.corpus import Source
 from lipgan_cli.engine.data.dataset import face_name
-from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media import audio, faces, video
 from lipgan_cli.engine.paths import atomic_path
 
@@ -112,6 +112,8 @@ def record(job: Job) -> Recorded | Refused | Unwritable:
             _write_about(folder, job, info, kept, boxes, squares)
     except OSError as error:
         return Unwritable(f"cannot write {job.folder}: {error.strerror or error}")
+    except InputError as error:
+        return Refused(error.message.removeprefix(str(path)).strip(" :"))
     except LipganError as error:
         return Unwritable(error.message)
     return Recorded(seconds=len(boxes) / float(info.fps), missing=len(boxes) - len(kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -126,7 +127,18 @@ def batches(draws: Draws, first_iteration: int, workers: int = 0) -> Iterator[Ba
     """The batches from iteration `first_iteration` on, loaded by `workers` processes."""
     numbers = range(first_iteration * draws.config.batch, len(draws))
     loader = DataLoader(
-        draws, draws.config.batch, sampler=numbers, num_workers=workers, pin_memory=workers > 0
+        draws,
+        draws.config.batch,
+        sampler=numbers,
+        num_workers=workers,
+        pin_memory=workers > 0 and torch.cuda.is_available(),
+        worker_init_fn=_leave_signals_to_the_main_process,
     )
     for reference, target, mel, unsynced in loader:
         yield Batch(reference.float() / 255, target.float() / 255, mel, unsynced)
+
+
+def _leave_signals_to_the_main_process(worker: int) -> None:
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,42 +84,6 @@ def check_dataset(path: Path) -> dict[str, Any]:
             f"{path} is not empty and not a prepared dataset", "give another output folder"
         )
     return {}
-
-
-@contextmanager
-def locked(dataset: Path) -> Iterator[None]:
-    """Hold the dataset for writing; makes its folder.
-
-    Raises:
-        InputError: another run holds it, or the folder cannot be written.
-    """
-    try:
-        dataset.mkdir(parents=True, exist_ok=True)
-        handle = (dataset / ".lock").open("a+b")
-    except OSError as error:
-        raise InputError(
-            f"cannot write into {dataset}: {error.strerror}", "give another output folder"
-        ) from error
-    with handle:
-        if not _lock(handle.fileno()):
-            raise InputError(f"another run is writing {dataset}", "wait until it has ended")
-        yield
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed, by whatever means the process ends."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def sweep(dataset: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ def work(
             _start(do, waiting.popleft(), running)
         while running:
             for connection in wait(list(running)):
-                assert isinstance(connection, Connection)
+                connection = cast(Connection, connection)  # another class on Windows
                 job = running[connection].job
                 try:
                     outcome: Result | Failed = connection.recv()

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan.core import Core
+from lipgan_cli.engine.gan.packing import save_tensors
 from lipgan_cli.engine.paths import atomic_path
 
 FORMAT = 1
@@ -49,29 +50,32 @@ class Checkpoints:
 
     def all(self) -> list[Path]:
         """The checkpoint folders, oldest first."""
-        return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
+        return sorted(path.parent for path in self.folder.glob(f"[0-9]*/{_STATE}"))
 
     def save(self, core: Core, state: State) -> Path:
         """Write a checkpoint and thin out the older ones."""
-        target = self.folder / f"{state.iteration:08d}"
+        target = self._folder(state)
         with atomic_path(target) as temporary:
             temporary.mkdir(parents=True)
-            save_file(averaged_weights(core), temporary / _WEIGHTS)
-            save_file(_training_state(core), temporary / _TRAINING)
+            save_tensors(averaged_weights(core), temporary / _WEIGHTS)
+            save_tensors(_training_state(core), temporary / _TRAINING)
             _write_state(temporary, state)
         self._thin_out()
         return target
 
-    def describe(self, checkpoint: Path, state: State) -> None:
-        """Add to a checkpoint what was measured on it."""
-        _write_state(checkpoint, state)
+    def describe(self, state: State) -> None:
+        """Add to the checkpoint of that iteration what was measured on it."""
+        _write_state(self._folder(state), state)
+
+    def _folder(self, state: State) -> Path:
+        return self.folder / f"{state.iteration:08d}"
 
     def _thin_out(self) -> None:
         whole = [path for path in self.all() if (path / _TRAINING).exists()]
         best = self.best()
         for path in whole[:-2]:
             if read_state(path).score is None:
-                shutil.rmtree(path)
+                path.rename(path.with_name(f".{path.name}.part"))
             elif path != best:
                 (path / _TRAINING).unlink()
         for leftover in self.folder.glob(".*.part"):
@@ -103,7 +107,7 @@ class Checkpoints:
         except (RuntimeError, KeyError, ValueError) as error:
             raise InputError(
                 f"the checkpoint {whole[-1]} does not fit this run: {str(error).splitlines()[0]}",
-                "resume it with the variant that it was made with",
+                "it was made with other settings: begin a new run",
             ) from error
         return state
 
@@ -177,4 +181,7 @@ def _load(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged: {error}", "resume from another checkpoint") from error
+        raise InputError(
+            f"{path} is damaged: {error}",
+            f"remove the folder {path.parent} to go on from the checkpoint before it",
+        ) from error

@@ -65,7 +65,9 @@ class Core:
         half = config.half_precision
         self.half_precision = fast_bf16(device) if half is None else half
         self.generator = (generator or Generator(config.width)).to(device)
-        self.generator.to(memory_format=torch.channels_last)
+        # On Apple's MPS the backward pass of batch norm is wrong in this layout.
+        self.layout = torch.preserve_format if device.type == "mps" else torch.channels_last
+        self.generator.to(memory_format=self.layout)
         self.critic = (critic or Critic(config.width)).to(device) if loss.readout else None
         self.average = AveragedModel(
             self.generator, multi_avg_fn=_moving_average(config.ema), use_buffers=True
@@ -104,7 +106,7 @@ class Core:
         if generator_turn or (self.critic and false_face):
             with torch.set_grad_enabled(generator_turn), self._autocast():
                 faces = face_input(batch.reference, batch.target)
-                faces = faces.contiguous(memory_format=torch.channels_last)
+                faces = faces.clone(memory_format=self.layout)
                 generated = self.generator(faces, batch.mel).float().contiguous()
         if self.critic:
             if false_face and generated is not None:

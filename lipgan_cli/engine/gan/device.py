@@ -20,10 +20,13 @@ def choose_device(name: str | None = None) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        usable = device.type in {"cpu", "cuda", "mps"}
+    except (RuntimeError, AssertionError, NotImplementedError):
+        usable = False
+    if not usable:
         raise InputError(
             f"the device {name!r} cannot be used here", "one of cpu, cuda, mps; or leave it out"
-        ) from error
+        )
     return device
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.gan.generator import Generator
 
 FORMAT = "lipgan-generator/1"
@@ -57,9 +57,23 @@ def _output_axis(name: str) -> int:
     )
 
 
+def save_tensors(
+    tensors: dict[str, Tensor], path: Path, header: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        LipganError: it cannot be written; the disk may be full.
+    """
+    try:
+        save_file(tensors, path, header)
+    except (OSError, SafetensorError) as error:
+        raise LipganError(f"cannot write {path.name}: {error}", "is the disk full?") from error
+
+
 def save_packed(weights: dict[str, Tensor], path: Path, about: dict[str, Any]) -> None:
     """Write packed weights with `about` (what trained them, figures) in the header."""
-    save_file(pack(weights), path, {"format": FORMAT, "about": json.dumps(about)})
+    save_tensors(pack(weights), path, {"format": FORMAT, "about": json.dumps(about)})
 
 
 def load_generator(path: Path) -> Generator:

@@ -40,18 +40,19 @@ ROUNDED_SECONDS = 0.002  # containers round durations, Matroska to whole millise
 Samples = NDArray[np.float32]
 
 
-def read_audio(path: Path, origin: float | None = None) -> Samples:
+def read_audio(path: Path, origin: float | None = None, seconds: float = math.inf) -> Samples:
     """Return the audio of a file as mono at 16 kHz, shape (n,), about [-1, 1].
 
     Sample 0 sits at `origin` seconds on the file's own clock: earlier sound is cut, a later start
     is padded with silence. None: sample 0 is the audio's own first one. Channels are averaged.
+    Reading stops soon after `seconds` of sound.
 
     Raises:
         InputError: the file is missing, has no audio track, or nothing of it can be decoded.
     """
     require_file(path, "the audio file")
     pieces: list[Samples] = []
-    start, length = 0.0, 0
+    start, begin, length = 0.0, 0.0, 0  # begin: of the first clock, start: of the present one
     rate, resampler = 0, None
     for time, native_rate, samples in _decode(path):
         if resampler is None or native_rate != rate:
@@ -61,6 +62,7 @@ def read_audio(path: Path, origin: float | None = None) -> Samples:
             resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", RESAMPLER)
             clock = sum(len(piece) for piece in pieces) / SAMPLE_RATE
             start = start if pieces else time
+            begin = begin if pieces else time
             length = round(clock * rate)
         gap = time - start - length / rate
         if not -OVERLAP_SECONDS < gap < LONGEST_GAP_SECONDS:
@@ -72,6 +74,8 @@ def read_audio(path: Path, origin: float | None = None) -> Samples:
             samples = samples[round(-gap * rate) :]
         length += len(samples)
         pieces.append(resampler.resample_chunk(samples))
+        if begin - (begin if origin is None else origin) + length / rate > seconds:
+            break
     if resampler is None:
         raise InputError(
             f"{path}: the audio track has no sound that can be decoded", "check that it plays"
@@ -80,7 +84,7 @@ def read_audio(path: Path, origin: float | None = None) -> Samples:
     whole = np.concatenate(pieces)
     if origin is None:
         return whole
-    shift = round((start - origin) * SAMPLE_RATE)
+    shift = round((begin - origin) * SAMPLE_RATE)
     if shift >= 0:
         return np.concatenate([np.zeros(shift, np.float32), whole])
     return whole[-shift:]

@@ -56,7 +56,8 @@ def track(
     Faces are looked for on every `key_interval`-th frame, and in between by bisection where two
     looks disagree (found and lost, or moved); else boxes are interpolated. The first face is the
     largest one, and from then on the one near it; the largest again where the scene has changed or
-    the person is long gone, unless `one_person` asks for nobody else. At most `key_interval` + 1 frames are held.
+    the person is long gone, unless `one_person` asks for nobody else. At most `key_interval` + 1
+    frames are held.
     """
     follower = _Follower(detector, 2 * key_interval, one_person)
     boxes: list[Box | None] = []
@@ -108,9 +109,8 @@ class _Follower:
         return not self._one_person and (self._lost > self._patience or self._cut(scene))
 
     def _cut(self, scene: Luma) -> bool:
-        """Return whether the film has changed to another scene, or has just begun."""
-        if self._scene is None:
-            return True
+        """Return whether the film has changed to another scene since the last box."""
+        assert self._scene is not None
         return float(np.abs(scene.astype(int) - self._scene).mean()) > CUT
 
 

@@ -162,7 +162,7 @@ def _loudness(info: VideoInfo, frames: int) -> NDArray[np.float64]:
     if not info.has_audio:
         return power
     try:
-        samples = read_audio(info.path, origin=info.start)
+        samples = read_audio(info.path, info.start, float(frames / info.fps) + QUIET_SECONDS)
     except InputError:  # a damaged sound track is no reason to refuse the picture
         return power
     half = QUIET_SECONDS / 2

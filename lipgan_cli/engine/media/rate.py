@@ -11,6 +11,8 @@ from typing import TypeVar
 import av
 from av.container import InputContainer
 
+from lipgan_cli.engine.media.audio import LONGEST_GAP_SECONDS
+
 # A source frame this much of a frame's duration late still counts as on time: containers round
 # timestamps, Matroska to whole milliseconds.
 LATE = Fraction(1, 4)
@@ -56,7 +58,7 @@ def timed(
     offset, last = start, -period
     for frame in decoded(container, stream):
         time = last + period if frame.pts is None else frame.time - offset
-        if time < last:  # the clock was reset: go on from where the film is
+        if not last <= time < last + LONGEST_GAP_SECONDS:  # another clock: go on from here
             offset, time = offset + time - (last + period), last + period
         base = frame.time_base
         told = float(frame.duration * base) if frame.duration and base is not None else period
