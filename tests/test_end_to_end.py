@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lipgan_cli.engine.media.audio import SAMPLE_RATE, read_audio
 from lipgan_cli.engine.media.demo import SPEECH, write_portrait
 
 COMMAND = Path(sys.executable).parent / "lipgan"
@@ -71,9 +72,9 @@ def through(corpus: Path, face: Path, speech: Path, folder: Path, *more: object)
     assert weights.is_file()
     output = folder / "out [1] ü.mp4"
     assert run("sync", face, speech, "-o", output, "--weights", weights) == str(output)
-    with av.open(str(output)) as made, av.open(str(speech)) as spoken:
-        length = float(Fraction(spoken.duration, av.time_base))
-        assert count_frames(output) == math.floor(length * 25 + 0.5)
+    length = len(read_audio(speech)) / SAMPLE_RATE  # a container may last longer than its sound
+    assert count_frames(output) == math.floor(length * 25 + 0.5)
+    with av.open(str(output)) as made:
         assert len(made.streams.audio) == 1
     again = folder / "again.mp4"
     run("sync", face, speech, "-o", again, "--weights", weights, "--blend", "none")
