@@ -66,7 +66,7 @@ def test_help_is_fast_and_loads_nothing_heavy():
         f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)), file=sys.stderr)"
     )
     seconds = []
-    for _ in range(3):
+    for _ in range(6):
         began = os.times()
         ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         ended = os.times()
@@ -192,10 +192,13 @@ def test_signals_that_end_a_process_let_it_clean_up(lipgan, command, tmp_path, n
             left.unlink()
 
     command(work)
-    before = signal.getsignal(number)
-    assert lipgan() == (128 + number, "", "terminated\n")
+    outside = signal.signal(number, signal.SIG_DFL)  # whoever runs the tests may ignore it
+    try:
+        assert lipgan() == (128 + number, "", "terminated\n")
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, outside)
     assert not left.exists()
-    assert signal.getsignal(number) is before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

@@ -245,6 +245,8 @@ def test_a_run_that_is_stopped_leaves_no_half_video(tmp_path, weights, portrait,
         [sys.executable, "-c", RUN, *map(str, arguments)],
         stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # whoever runs the tests may ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 300
     while not list(tmp_path.glob("out/.film*.part.mp4")) and time.monotonic() < deadline:

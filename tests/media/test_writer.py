@@ -135,7 +135,7 @@ def test_a_failing_encoder_is_told_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(LipganError) as raised:
         write(tmp_path / "no folder" / "out.mp4", 200, Fraction(25), None, 8.0)
     assert raised.value.exit_code == 1
-    assert "out.mp4" in raised.value.message
+    assert raised.value.message.startswith("the video cannot be written: ")
     assert "\n" not in raised.value.message
 
 
