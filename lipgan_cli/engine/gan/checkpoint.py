@@ -52,6 +52,10 @@ class Checkpoints:
         """The checkpoint folders, oldest first."""
         return sorted(path.parent for path in self.folder.glob(f"[0-9]*/{_STATE}"))
 
+    def _whole(self) -> list[Path]:
+        """Those that hold the whole state of training, oldest first."""
+        return [path for path in self.all() if (path / _TRAINING).exists()]
+
     def save(self, core: Core, state: State) -> Path:
         """Write a checkpoint and thin out the older ones."""
         target = self._folder(state)
@@ -71,7 +75,7 @@ class Checkpoints:
         return self.folder / f"{state.iteration:08d}"
 
     def _thin_out(self) -> None:
-        whole = [path for path in self.all() if (path / _TRAINING).exists()]
+        whole = self._whole()
         best = self.best()
         for path in whole[:-2]:
             if read_state(path).score is None:
@@ -96,7 +100,7 @@ class Checkpoints:
         Raises:
             InputError: the checkpoint is damaged or of other networks.
         """
-        whole = [path for path in self.all() if (path / _TRAINING).exists()]
+        whole = self._whole()
         if not whole:
             return None
         state = read_state(whole[-1])
