@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 
-from lipgan_cli.engine import train as engine
 from lipgan_cli.engine.config import TrainConfig, Variant
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.samples import Draws, batches
@@ -26,6 +25,7 @@ from lipgan_cli.engine.gan.losses import STRATEGIES
 from lipgan_cli.engine.gan.packing import load_generator
 from lipgan_cli.engine.media.audio import mel_windows
 from lipgan_cli.engine.paths import locked
+from lipgan_cli.engine.run.folder import find_run, new_run
 
 FEW = ("--width", 4, "--iterations", 3, "--batch", 2, "--log-every", 1, "--evaluate-every", 2)
 
@@ -137,6 +137,8 @@ def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, pre
         ),
         (["--data", "TOY", "--device", "abacus"], "the device 'abacus' cannot be used"),
         (["--data", "TOY/dataset.json"], "not a prepared dataset"),
+        (["--data", "TOY", "--from", "ghost"], "weights ghost does not exist"),
+        (["--data", "TOY", "--from", "TOY/dataset.json"], "is not a weights file"),
         (["--data", "TOY", "--name", "../x"], "'../x' cannot name a run"),
         (["--resume", "ghost"], "there is no run called ghost"),
         (["--resume", "x", "--name", "y"], "--resume keeps the run's own settings: no --name"),
@@ -224,9 +226,37 @@ def test_audio_decides_the_mouth_of_an_overfitted_clip(prepare_toy):
     assert openings[0] < 120 < 140 < openings[1]  # dark where the mouth is open, skin where not
 
 
+def test_a_run_begins_with_given_weights(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    arguments = ("--data", data, "--variant", "l1", *FEW)
+    assert lipgan("train", *arguments, "--name", "first").code == 0
+    first = home / "runs" / "first" / "weights.safetensors"
+    still = (*arguments, "--learning-rate", 1e-30, "--iterations", 1, "--ema", 0)
+    ran = lipgan("train", *still, "--name", "second", "--from", first)
+    assert ran.code == 0, ran.stderr
+    first.write_bytes(b"the file may change once the run has begun")
+    assert lipgan("train", "--resume", "second").code == 0
+    checkpoint = home / "runs" / "second" / "checkpoints" / "00000001" / "generator.safetensors"
+    given = load_generator(home / "runs" / "second" / "initial.safetensors")
+    trained = load_generator(checkpoint)
+    for one, other in zip(given.parameters(), trained.parameters(), strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-20)
+
+
+def test_weights_of_another_width_are_refused(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    arguments = ("--data", data, "--variant", "l1", *FEW)
+    assert lipgan("train", *arguments, "--name", "first").code == 0
+    first = home / "runs" / "first" / "weights.safetensors"
+    ran = lipgan("train", *arguments, "--width", 8, "--name", "second", "--from", first)
+    assert ran.code == 2
+    assert "is of width 4, not 8" in ran.stderr
+    assert not (home / "runs" / "second").exists()
+
+
 def test_a_new_run_keeps_its_config(prepare_toy):
     config = TrainConfig(Variant.L1, str(prepare_toy({"s1/a": 14})), "small", batch=5)
-    run = engine.new_run(config, "a [b] ü")
+    run = new_run(config, "a [b] ü")
     kept = TrainConfig.from_json((run / "config.json").read_text("utf-8"))
     assert replace(kept, clips="") == config
-    assert engine.find_run("a [b] ü") == run
+    assert find_run("a [b] ü") == run

@@ -11,6 +11,7 @@ from lipgan_cli.cli import console
 from lipgan_cli.cli.options import Device, Json, Quiet
 from lipgan_cli.engine.config import TrainConfig, Variant
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.paths import require_file
 
 
 def train(
@@ -29,6 +30,10 @@ def train(
         typer.Option(
             metavar="RUN", help="Go on with this run (name or folder), with its own settings."
         ),
+    ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="WEIGHTS", help="Begin with these weights of a generator."),
     ] = None,
     width: Annotated[
         int, typer.Option(min=2, help="Channels after the first layer; 32 is the paper's size.")
@@ -94,16 +99,18 @@ def train(
     from lipgan_cli.engine import train as engine
     from lipgan_cli.engine.data.dataset import resolve
     from lipgan_cli.engine.gan.device import choose_device
+    from lipgan_cli.engine.run.folder import find_run, new_run
 
     chosen = choose_device(device)
     if resume is not None:
         _refuse_new_settings(context)
-        run = engine.find_run(resume)
+        run = find_run(resume)
     else:
         config = TrainConfig(
             variant=variant,
             dataset=str(resolve(data).resolve()),
             subset=subset,
+            initial="" if initial is None else str(require_file(initial, "weights").resolve()),
             width=width,
             epochs=epochs,
             iterations=iterations,
@@ -121,7 +128,7 @@ def train(
             evaluate_every=evaluate_every,
             evaluate_clips=evaluate_clips,
         )
-        run = engine.new_run(config, name)
+        run = new_run(config, name)
     summary = engine.train(run, chosen, console.progress(quiet), workers)
     if json:
         console.print_json(summary)

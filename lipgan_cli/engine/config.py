@@ -38,6 +38,7 @@ class TrainConfig:
         dataset: the prepared dataset's folder.
         subset: the subset trained on.
         clips: hash of its list, so that a resumed run draws from the same; filled in by the run.
+        initial: file of the generator's weights to begin with; empty for random ones.
         width: channels after the first layer; 32 is the paper's.
         epochs: passes over as many frames as the subset has.
         iterations: critic steps in all; 0 takes it from `epochs`.
@@ -61,6 +62,7 @@ class TrainConfig:
     dataset: str
     subset: str
     clips: str = ""
+    initial: str = ""
     width: int = 32
     epochs: int = 20
     iterations: int = 0

@@ -82,6 +82,11 @@ class Core:
         weights[mouth_region(SIDE, SIDE)] = config.mouth_weight
         self.pixel_weights = (weights / weights.mean()).to(device)
 
+    def start_from(self, generator: Generator) -> None:
+        """Begin with another generator's weights."""
+        for network in (self.generator, self.averaged):
+            network.load_state_dict(generator.state_dict())
+
     @property
     def averaged(self) -> Generator:
         """The moving average of the generator, which is what a run is for."""

@@ -77,7 +77,7 @@ class Generator(nn.Module):
 
     def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        w = width
+        self.width = w = width
         self.face_encoder = nn.ModuleList(
             [
                 _down(6, w, 1, 1, 0),  # 96

@@ -1,0 +1,1 @@
+"""What a training run keeps in its folder: settings, log, sheets of faces."""

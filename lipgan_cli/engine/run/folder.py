@@ -1,0 +1,117 @@
+"""A run's folder: making it, finding it, reading what decides it.
+
+config.json                 every setting
+initial.safetensors         the weights that the run began with, where it was given some
+log.jsonl                   figures of iterations and of evaluations
+sheets/00000600.png         reference, generated face, ground truth
+checkpoints/00000600/       what a run resumes from
+weights.safetensors         the best generator, packed
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from lipgan_cli.engine.config import TrainConfig
+from lipgan_cli.engine.data.dataset import Clip, Dataset
+from lipgan_cli.engine.data.samples import Draws
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.gan.packing import load_generator
+from lipgan_cli.engine.paths import atomic_path, runs_dir
+
+
+def new_run(config: TrainConfig, name: str | None = None) -> Path:
+    """Make the folder of a new run, with its config and the weights that it begins with.
+
+    Raises:
+        InputError: the dataset or the initial weights cannot be used, or a run of that name exists.
+    """
+    clips = Dataset.open(Path(config.dataset)).clips(config.subset)
+    Draws(clips, config, 1)
+    if config.initial:
+        _check_width(config)
+    config = dataclasses.replace(config, clips=_digest(clips))
+    if name is not None and (Path(name).name != name or name == ".."):
+        raise InputError(f"{name!r} cannot name a run", "give a name without a folder")
+    name = name or f"{config.variant}-{config.subset}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    run = runs_dir() / name
+    if run.exists():
+        raise InputError(f"the run {run} exists already", f"--resume {name}, or another --name")
+    with atomic_path(run) as temporary:
+        temporary.mkdir(parents=True)
+        (temporary / "config.json").write_text(config.to_json(), "utf-8")
+        if config.initial:
+            shutil.copyfile(config.initial, initial_weights(temporary))
+    return run
+
+
+def _check_width(config: TrainConfig) -> None:
+    width = load_generator(Path(config.initial)).width
+    if width != config.width:
+        raise InputError(
+            f"{config.initial} is of width {width}, not {config.width}", f"--width {width}"
+        )
+
+
+def find_run(name: str) -> Path:
+    """The folder of the run called `name`, or at the path `name`.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    for run in (runs_dir() / name, Path(name)):
+        if (run / "config.json").is_file():
+            return run
+    known = sorted(path.parent.name for path in runs_dir().glob("*/config.json"))
+    hint = f"the runs are {', '.join(known)}" if known else "there are no runs yet"
+    raise InputError(f"there is no run called {name}", hint)
+
+
+def initial_weights(run: Path) -> Path:
+    """The file of the weights that a run began with."""
+    return run / "initial.safetensors"
+
+
+def read_config(run: Path) -> TrainConfig:
+    """A run's settings.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    return TrainConfig.from_json((run / "config.json").read_text("utf-8"))
+
+
+def training_clips(dataset: Dataset, config: TrainConfig) -> list[Clip]:
+    """The clips that a run is trained on.
+
+    Raises:
+        InputError: there are none, or others than when the run began.
+    """
+    clips = dataset.clips(config.subset)
+    if config.clips not in {"", _digest(clips)}:
+        raise InputError(
+            f"the subset {config.subset} of {config.dataset} has changed since the run began",
+            "begin a new run",
+        )
+    return clips
+
+
+def held_out_clips(dataset: Dataset, config: TrainConfig) -> list[Clip]:
+    """The first test clips of each speaker; without any, of the subset that is trained on."""
+    try:
+        clips = dataset.clips("test")
+    except InputError:
+        clips = dataset.clips(config.subset)
+    speakers: dict[str, list[Clip]] = {}
+    for clip in clips:
+        speakers.setdefault(clip.speaker, []).append(clip)
+    return [clip for own in speakers.values() for clip in own[: config.evaluate_clips]]
+
+
+def _digest(clips: list[Clip]) -> str:
+    """What a list of clips is known by: a resumed run must draw from the same."""
+    return hashlib.sha256("\n".join(clip.key for clip in clips).encode()).hexdigest()[:16]
