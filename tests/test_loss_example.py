@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lipgan_cli.engine.config import TrainConfig, Variant
-from lipgan_cli.engine.gan.core import Batch, Core
+from lipgan_cli.engine.gan.batch import Batch
+from lipgan_cli.engine.gan.core import Core
 
 PAGE = Path(__file__).parents[1] / "docs" / "add-a-loss-strategy.md"
 

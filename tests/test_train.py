@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 import torch
 
+from lipgan_cli.engine import train as module
 from lipgan_cli.engine.config import TrainConfig, Variant
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.samples import Draws, batches
 from lipgan_cli.engine.gan.checkpoint import Checkpoints
 from lipgan_cli.engine.gan.core import Core
 from lipgan_cli.engine.gan.inference import Animator
-from lipgan_cli.engine.gan.losses import STRATEGIES
 from lipgan_cli.engine.gan.packing import load_generator
+from lipgan_cli.engine.gan.recipes import strategy
 from lipgan_cli.engine.media.audio import mel_windows
+from lipgan_cli.engine.metrics.response import Response
 from lipgan_cli.engine.paths import locked
 from lipgan_cli.engine.run.folder import find_run, new_run
 
@@ -45,10 +47,22 @@ def test_train_writes_weights_log_sheets_and_checkpoints(lipgan, home, prepare_t
     log = lines(run)
     steps = [line for line in log if "generator_loss" in line]
     assert [line["iteration"] for line in steps] == [1, 2, 3]
-    assert {"critic_loss", "generator_l1", "generator_contrastive", "psnr"} <= steps[0].keys()
+    assert {
+        "critic_loss",
+        "critic_face",
+        "critic_audio",
+        "generator_l1",
+        "generator_critic",
+        "psnr",
+        "ssim",
+        "learning_rate",
+        "gradient_critic",
+        "gradient_generator",
+    } <= steps[0].keys()
     evaluations = [line for line in log if "evaluation" in line]
     assert [line["iteration"] for line in evaluations] == [2, 3]
     assert {"right", "copy", "gap_to_still"} <= evaluations[0]["evaluation"]["s1"].keys()
+    assert {"right", "audio_response"} <= evaluations[0]["evaluation"]["all"].keys()
     load_generator(run / "weights.safetensors")
 
 
@@ -79,10 +93,10 @@ def test_ctrl_c_saves_and_resume_goes_on(lipgan, home, prepare_toy, monkeypatch)
     data = prepare_toy({"s1/a": 14}, test=())
     step = Core.step
 
-    def interrupted(self, batch, iteration):
+    def interrupted(self, batch, iteration, watch):
         if iteration == 1:
             signal.raise_signal(signal.SIGINT)
-        return step(self, batch, iteration)
+        return step(self, batch, iteration, watch)
 
     monkeypatch.setattr(Core, "step", interrupted)
     arguments = ("--data", data, "--variant", "l1", "--name", "toy", *FEW, "--iterations", 4)
@@ -139,6 +153,14 @@ def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, pre
         (["--data", "TOY/dataset.json"], "not a prepared dataset"),
         (["--data", "TOY", "--from", "ghost"], "weights ghost does not exist"),
         (["--data", "TOY", "--from", "TOY/dataset.json"], "is not a weights file"),
+        (
+            ["--data", "TOY", "--accumulate", 3],
+            "a batch of 128 cannot be divided: 1 processes, 3 parts",
+        ),
+        (["--data", "TOY", "--variant", "expert"], "parts, windows of 5 frames"),
+        (["--data", "TOY", "--variant", "gan", "--recipe", "thesis"], "thesis has no variant gan"),
+        (["--data", "TOY", "--variant", "l1", "--readout", "joint"], "l1 has no critic"),
+        (["--data", "TOY", "--expert", "TOY/dataset.json"], "lipgan uses no expert"),
         (["--data", "TOY", "--name", "../x"], "'../x' cannot name a run"),
         (["--resume", "ghost"], "there is no run called ghost"),
         (["--resume", "x", "--name", "y"], "--resume keeps the run's own settings: no --name"),
@@ -147,7 +169,7 @@ def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, pre
 )
 def test_bad_input_is_one_line(lipgan, home, prepare_toy, arguments, message):
     toy = str(prepare_toy({"s1/a": 14}))
-    ran = lipgan("train", *(a.replace("TOY", toy) for a in arguments))
+    ran = lipgan("train", *(str(a).replace("TOY", toy) for a in arguments))
     assert ran.code == 2
     assert ran.stdout == ""
     error = ran.stderr.splitlines()
@@ -177,13 +199,100 @@ def test_a_run_is_not_overwritten(lipgan, prepare_toy):
     assert "exists already" in ran.stderr
 
 
-def test_losses_that_are_no_numbers_stop_the_run(lipgan, home, prepare_toy, monkeypatch):
+@pytest.mark.parametrize("loss", [float("nan"), -2e6])
+def test_a_run_that_diverges_stops(lipgan, home, prepare_toy, monkeypatch, loss):
     data = prepare_toy({"s1/a": 14})
-    monkeypatch.setattr(Core, "step", lambda self, batch, i: {"generator_loss": float("nan")})
+    monkeypatch.setattr(Core, "step", lambda *_: {"generator_loss": torch.tensor(loss)})
     ran = lipgan("train", "--data", data, "--name", "toy", *FEW)
     assert ran.code == 1
-    assert "no longer numbers at iteration 1" in ran.stderr
+    assert "training has diverged at iteration 1" in ran.stderr
     assert Checkpoints(home / "runs" / "toy" / "checkpoints").all() == []
+
+
+def test_a_session_ends_when_its_time_is_up(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    arguments = ("--data", data, "--variant", "l1", "--name", "toy", *FEW, "--evaluate-every", 100)
+    ran = lipgan("train", *arguments, "--max-minutes", 0)
+    assert ran.code == 0, ran.stderr
+    assert "the time is up at iteration 1; go on with --resume toy" in ran.stderr
+    run = home / "runs" / "toy"
+    assert ran.stdout == f"{run / 'weights.safetensors'}\n"
+    assert [x["iteration"] for x in lines(run) if "evaluation" in x] == [1]
+    assert lipgan("train", "--resume", "toy").code == 0
+    assert [x["iteration"] for x in lines(run) if "generator_loss" in x] == [1, 2, 3]
+
+
+def test_a_run_without_progress_ends_early(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    still = ("--learning-rate", 1e-30, "--ema", 0, "--norm-momentum", 0)
+    few = (*FEW, "--iterations", 30, "--evaluate-every", 1, "--patience", 2)
+    ran = lipgan("train", "--data", data, "--variant", "l1", "--name", "toy", *few, *still)
+    assert ran.code == 0, ran.stderr
+    assert "no better score in 2 evaluations: ended at iteration 3" in ran.stderr
+    ran = lipgan("train", "--resume", "toy")
+    assert ran.code == 0
+    assert "no better score in 2 evaluations" in ran.stderr
+    assert lines(home / "runs" / "toy")[-1]["iteration"] == 3
+
+
+def test_a_collapse_is_told(lipgan, prepare_toy, monkeypatch):
+    """Faces that stop to depend on the sound, after they did; and those that never came to."""
+    answers = iter([Response(0.3, 0.9), Response(0.01, 0.9), Response(0.3, 0.02)])
+    monkeypatch.setattr(module, "respond", lambda *_: next(answers))
+    data = prepare_toy({"s1/a": 14})
+    few = (*FEW, "--iterations", 30, "--evaluate-every", 1, "--max-minutes", 0)
+    said = []
+    for arguments in (("--data", data, "--variant", "l1", "--name", "toy", *few), None, None):
+        ran = lipgan("train", *(arguments or ("--resume", "toy", "--max-minutes", 0)))
+        said.append([line for line in ran.stderr.splitlines() if "collapse" in line])
+    start = "the generated mouths do not depend on the"
+    assert said == [
+        [],
+        [f"collapse at iteration 2: {start} sound (response 0.010)"],
+        [f"collapse at iteration 3: {start} person's face (response 0.020)"],
+    ]
+
+
+def test_the_recipe_of_the_thesis(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    arguments = ("--data", data, "--variant", "wgan-gp", "--name", "toy", *FEW)
+    ran = lipgan("train", "--recipe", "thesis", *arguments, "--ema", 0.5)
+    assert ran.code == 0, ran.stderr
+    assert "recipe thesis: the seed covers torch" in ran.stderr
+    run = home / "runs" / "toy"
+    assert lines(run)[0]["corrections"][0].startswith("the seed covers torch")
+    config = TrainConfig.from_json((run / "config.json").read_text("utf-8"))
+    assert (config.seed, config.decay, config.norm_momentum) == (10, 0.0, 0.8)
+    assert (config.batch, config.ema) == (2, 0.5)  # what is given comes first
+
+
+@pytest.mark.parametrize("variant", ["expert", "lipgan+expert"])
+def test_an_expert_is_trained_first_and_can_be_given(lipgan, home, prepare_toy, variant):
+    data = prepare_toy({"s1/a": 42, "s2/b": 42})
+    arguments = ("--data", data, "--variant", variant, *FEW, "--batch", 5)
+    ran = lipgan("train", *arguments, "--name", "first", "--expert-iterations", 2)
+    assert ran.code == 0, ran.stderr
+    runs = home / "runs"
+    assert "generator_expert" in lines(runs / "first")[0]
+    expert = runs / "first" / "expert.safetensors"
+    ran = lipgan("train", *arguments, "--name", "second", "--expert", expert)
+    assert ran.code == 0, ran.stderr
+    assert (runs / "second" / "expert.safetensors").read_bytes() == expert.read_bytes()
+    one, other = (
+        load_generator(runs / name / "weights.safetensors") for name in ("first", "second")
+    )
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_two_processes_train_one_run(home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
+    arguments = ("lipgan_cli", "train", "--data", data, "--variant", "l1", "--name", "toy", *FEW)
+    command = [sys.executable, *launcher, *map(str, arguments), "--batch", "4"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == f"{home / 'runs' / 'toy' / 'weights.safetensors'}\n"
+    assert [x["iteration"] for x in lines(home / "runs" / "toy") if "psnr" in x] == [1, 2, 3]
 
 
 def test_a_dataset_that_changed_cannot_be_resumed(lipgan, prepare_toy):
@@ -212,7 +321,7 @@ def test_audio_decides_the_mouth_of_an_overfitted_clip(prepare_toy):
     config = TrainConfig(
         Variant.LIPGAN, str(folder), "full", width=8, batch=8, augment=False, mouth_weight=4.0
     )
-    core = Core(STRATEGIES[config.variant], config, 200, torch.device("cpu"))
+    core = Core(strategy(config), config, 200, torch.device("cpu"))
     for iteration, batch in enumerate(batches(Draws(clips, config, 200), 0)):
         core.step(batch, iteration)
     animator = Animator(core.averaged, core.device)

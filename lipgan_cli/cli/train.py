@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lipgan_cli.cli import console
 from lipgan_cli.cli.options import Device, Json, Quiet
-from lipgan_cli.engine.config import TrainConfig, Variant
+from lipgan_cli.engine.config import (
+    THESIS,
+    Initialisation,
+    PenaltyName,
+    ReadoutName,
+    Recipe,
+    TrainConfig,
+    Variant,
+)
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.paths import require_file
+
+_LOSS = "Loss (by default the strategy's own)"
+_NETWORKS = "Networks"
+_SCHEDULE = "Schedule"
+_SAMPLES = "Samples"
+_SESSION = "This session (may be given beside --resume)"
 
 
 def train(
     context: typer.Context,
     variant: Annotated[Variant, typer.Option(help="The loss strategy.")] = Variant.LIPGAN,
+    recipe: Annotated[
+        Recipe,
+        typer.Option(help="Where settings come from that are not given: ours, or the thesis."),
+    ] = TrainConfig.recipe,
     subset: Annotated[str, typer.Option(help="What to train on: small, full or test.")] = "small",
     data: Annotated[
         Path | None,
@@ -35,58 +55,217 @@ def train(
         Path | None,
         typer.Option("--from", metavar="WEIGHTS", help="Begin with these weights of a generator."),
     ] = None,
+    readout: Annotated[
+        ReadoutName | None,
+        typer.Option(help="How the critic's embeddings become a judgement.", rich_help_panel=_LOSS),
+    ] = None,
+    critic_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Critic steps for every generator step.", rich_help_panel=_LOSS),
+    ] = None,
+    penalty: Annotated[
+        PenaltyName | None,
+        typer.Option(help="The critic's gradient penalty.", rich_help_panel=_LOSS),
+    ] = None,
+    penalty_weight: Annotated[
+        float | None, typer.Option(min=0, help="Its factor, lambda.", rich_help_panel=_LOSS)
+    ] = None,
+    l1_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Of the reconstruction in the generator's loss.", rich_help_panel=_LOSS
+        ),
+    ] = None,
+    critic_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Of the critic's part in the generator's loss.", rich_help_panel=_LOSS
+        ),
+    ] = None,
+    expert_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of the lip-sync expert's part in it.", rich_help_panel=_LOSS),
+    ] = None,
+    expert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The expert to use; by default one is trained first.",
+            rich_help_panel=_LOSS,
+        ),
+    ] = None,
+    expert_iterations: Annotated[
+        int,
+        typer.Option(min=1, help="Steps in which the expert is trained.", rich_help_panel=_LOSS),
+    ] = TrainConfig.expert_iterations,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="Adam's.", rich_help_panel=_LOSS)
+    ] = None,
+    beta1: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=0.9999, help="Adam's, for the gradients' mean.", rich_help_panel=_LOSS
+        ),
+    ] = None,
     width: Annotated[
-        int, typer.Option(min=2, help="Channels after the first layer; 32 is the paper's size.")
+        int,
+        typer.Option(
+            min=2,
+            help="Channels after the first layer; 32 is the paper's size.",
+            rich_help_panel=_NETWORKS,
+        ),
     ] = TrainConfig.width,
+    critic_norm: Annotated[
+        bool,
+        typer.Option(help="Instance norm in the critic.", rich_help_panel=_NETWORKS),
+    ] = TrainConfig.critic_norm,
+    critic_reference: Annotated[
+        bool,
+        typer.Option(help="Show the critic the reference face too.", rich_help_panel=_NETWORKS),
+    ] = TrainConfig.critic_reference,
+    norm_momentum: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Part of a batch in the running statistics of batch norm.",
+            rich_help_panel=_NETWORKS,
+        ),
+    ] = TrainConfig.norm_momentum,
+    initialisation: Annotated[
+        Initialisation,
+        typer.Option(help="How weights are drawn.", rich_help_panel=_NETWORKS),
+    ] = TrainConfig.initialisation,
+    half_precision: Annotated[
+        bool | None,
+        typer.Option(
+            help="bf16 or not; by default where the device is faster.", rich_help_panel=_NETWORKS
+        ),
+    ] = TrainConfig.half_precision,
     epochs: Annotated[
-        int, typer.Option(min=1, help="Passes over as many frames as the subset has.")
+        int,
+        typer.Option(
+            min=1,
+            help="Passes over as many frames as the subset has.",
+            rich_help_panel=_SCHEDULE,
+        ),
     ] = TrainConfig.epochs,
     iterations: Annotated[
-        int, typer.Option(min=0, help="Critic steps in all, in place of --epochs; 0 for epochs.")
+        int,
+        typer.Option(
+            min=0,
+            help="Critic steps in all, in place of --epochs; 0 for epochs.",
+            rich_help_panel=_SCHEDULE,
+        ),
     ] = TrainConfig.iterations,
-    batch: Annotated[int, typer.Option(min=2, help="Samples an iteration.")] = TrainConfig.batch,
+    batch: Annotated[
+        int, typer.Option(min=2, help="Samples an iteration.", rich_help_panel=_SCHEDULE)
+    ] = TrainConfig.batch,
+    accumulate: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Parts in which a batch is taken, to save memory.",
+            rich_help_panel=_SCHEDULE,
+        ),
+    ] = TrainConfig.accumulate,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seeds everything.")
+        int,
+        typer.Option(min=0, max=2**32 - 1, help="Seeds everything.", rich_help_panel=_SCHEDULE),
     ] = TrainConfig.seed,
-    learning_rate: Annotated[
-        float, typer.Option(min=0, help="Adam's; 0 takes the strategy's own.")
-    ] = TrainConfig.learning_rate,
+    warmup: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Iterations in which the learning rate rises from zero.",
+            rich_help_panel=_SCHEDULE,
+        ),
+    ] = TrainConfig.warmup,
     decay: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Last part of the run in which the rate falls to zero."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Last part of the run in which the rate falls to zero.",
+            rich_help_panel=_SCHEDULE,
+        ),
     ] = TrainConfig.decay,
     ema: Annotated[
         float,
-        typer.Option(min=0, max=0.99999, help="Decay of the generator's moving average; 0 is off."),
+        typer.Option(
+            min=0,
+            max=0.99999,
+            help="Decay of the generator's moving average; 0 is off.",
+            rich_help_panel=_SCHEDULE,
+        ),
     ] = TrainConfig.ema,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Evaluations without a better score that end the run; 0 is never.",
+            rich_help_panel=_SCHEDULE,
+        ),
+    ] = TrainConfig.patience,
+    log_every: Annotated[
+        int,
+        typer.Option(min=1, help="Iterations between lines of the log.", rich_help_panel=_SCHEDULE),
+    ] = TrainConfig.log_every,
+    evaluate_every: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Iterations between evaluations; 0 for once an epoch.",
+            rich_help_panel=_SCHEDULE,
+        ),
+    ] = TrainConfig.evaluate_every,
+    evaluate_clips: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Test clips a speaker in an evaluation.", rich_help_panel=_SCHEDULE
+        ),
+    ] = TrainConfig.evaluate_clips,
     mouth_weight: Annotated[
-        float, typer.Option(min=0, help="Weight of a mouth pixel in the L1 loss; others have 1.")
+        float,
+        typer.Option(
+            min=0,
+            help="Weight of a mouth pixel in the L1 loss; others have 1.",
+            rich_help_panel=_SAMPLES,
+        ),
     ] = TrainConfig.mouth_weight,
     reference_offset: Annotated[
-        int, typer.Option(min=1, help="Least distance of reference and target, frames.")
+        int,
+        typer.Option(
+            min=1,
+            help="Least distance of reference and target, frames.",
+            rich_help_panel=_SAMPLES,
+        ),
     ] = TrainConfig.reference_offset,
     balance: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="1 draws every clip alike, 0 every speaker alike, between: between."
+            min=0,
+            max=1,
+            help="1 draws every clip alike, 0 every speaker alike, between: between.",
+            rich_help_panel=_SAMPLES,
         ),
     ] = TrainConfig.balance,
     augment: Annotated[
-        bool, typer.Option(help="Vary light, colour and left and right.")
+        bool,
+        typer.Option(help="Vary light, colour and left and right.", rich_help_panel=_SAMPLES),
     ] = TrainConfig.augment,
-    half_precision: Annotated[
-        bool | None, typer.Option(help="bf16 or not; by default where the device is faster.")
-    ] = TrainConfig.half_precision,
-    log_every: Annotated[
-        int, typer.Option(min=1, help="Iterations between lines of the log.")
-    ] = TrainConfig.log_every,
-    evaluate_every: Annotated[
-        int, typer.Option(min=0, help="Iterations between checkpoints; 0 for once an epoch.")
-    ] = TrainConfig.evaluate_every,
-    evaluate_clips: Annotated[
-        int, typer.Option(min=1, help="Test clips a speaker in an evaluation.")
-    ] = TrainConfig.evaluate_clips,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that load samples.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that load samples.", rich_help_panel=_SESSION)
+    ] = 0,
+    max_minutes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="End the session with a checkpoint after this time.",
+            rich_help_panel=_SESSION,
+            show_default=False,
+        ),
+    ] = math.inf,
     device: Device = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -94,55 +273,67 @@ def train(
     """Train a loss strategy on a prepared dataset; prints the file of the trained weights.
 
     Every evaluation measures held-out clips, writes a checkpoint and a sheet of generated faces.
-    Ctrl-C saves a checkpoint before it stops; --resume goes on from there.
+    Ctrl-C saves a checkpoint before it stops; --resume goes on from there. torchrun -m lipgan_cli
+    train ... trains one run with many processes and GPUs.
     """
     from lipgan_cli.engine import train as engine
     from lipgan_cli.engine.data.dataset import resolve
     from lipgan_cli.engine.gan.device import choose_device
+    from lipgan_cli.engine.gan.world import joined_world, local_device
     from lipgan_cli.engine.run.folder import find_run, new_run
 
-    chosen = choose_device(device)
-    if resume is not None:
-        _refuse_new_settings(context)
-        run = find_run(resume)
-    else:
-        config = TrainConfig(
-            variant=variant,
-            dataset=str(resolve(data).resolve()),
-            subset=subset,
-            initial="" if initial is None else str(require_file(initial, "weights").resolve()),
-            width=width,
-            epochs=epochs,
-            iterations=iterations,
-            batch=batch,
-            seed=seed,
-            learning_rate=learning_rate,
-            decay=decay,
-            ema=ema,
-            mouth_weight=mouth_weight,
-            reference_offset=reference_offset,
-            balance=balance,
-            augment=augment,
-            half_precision=half_precision,
-            log_every=log_every,
-            evaluate_every=evaluate_every,
-            evaluate_clips=evaluate_clips,
-        )
-        run = new_run(config, name)
-    summary = engine.train(run, chosen, console.progress(quiet), workers)
+    chosen = local_device(choose_device(device))
+    with joined_world(chosen) as world:
+        if resume is not None:
+            _refuse_new_settings(context)
+            run = find_run(resume)
+        else:
+            settings: dict[str, Any] = {
+                "variant": variant,
+                "subset": subset,
+                "dataset": str(resolve(data).resolve()),
+                **(THESIS if recipe is Recipe.THESIS else {}),
+                **_given_settings(context),
+            }
+            for file, setting in ((initial, "initial"), (expert, "expert")):
+                if file is not None:
+                    settings[setting] = str(require_file(file, "weights").resolve())
+            config = TrainConfig(**settings)
+            run = world.share(new_run(config, name, world.size) if world.first else Path())
+        session = engine.Session(chosen, workers, max_minutes)
+        summary = engine.train(run, session, console.progress(quiet or not world.first), world)
+    if summary is None:
+        return
     if json:
         console.print_json(summary)
     else:
         console.print_result(summary.weights)
 
 
+_SESSION_OPTIONS = {"resume", "workers", "max_minutes", "device", "json", "quiet"}
+
+
+def _given(context: typer.Context) -> dict[str, Any]:
+    """The options that stand on the command line."""
+
+    def stands_there(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    return {name: value for name, value in context.params.items() if stands_there(name)}
+
+
+def _given_settings(context: typer.Context) -> dict[str, Any]:
+    """Those of them that a run's config keeps under the same name."""
+    kept = {field.name for field in dataclasses.fields(TrainConfig)}
+    return {name: value for name, value in _given(context).items() if name in kept}
+
+
 def _refuse_new_settings(context: typer.Context) -> None:
     """A resumed run keeps the settings that it was begun with."""
-    free = {"resume", "workers", "device", "json", "quiet"}
-    for name in context.params.keys() - free:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise InputError(
-                f"--resume keeps the run's own settings: no --{name.replace('_', '-')} beside it",
-                "leave it out, or begin a new run",
-            )
+    for name in _given(context).keys() - _SESSION_OPTIONS:
+        option = {"initial": "from"}.get(name, name.replace("_", "-"))
+        raise InputError(
+            f"--resume keeps the run's own settings: no --{option} beside it",
+            "leave it out, or begin a new run",
+        )

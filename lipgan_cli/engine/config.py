@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from lipgan_cli.engine.errors import InputError
 
@@ -17,7 +18,54 @@ class Variant(StrEnum):
     LIPGAN = "lipgan"
     WGAN_GP = "wgan-gp"
     L1WGAN_GP = "l1wgan-gp"
+    WGAN_GP_L1 = "wgan-gp+l1"
+    WGAN_LP = "wgan-lp"
+    WGAN_DIV = "wgan-div"
+    WGAN_C = "wgan-c"
+    WGAN_C_EPS = "wgan-c-eps"
+    WGAN = "wgan"
+    LSGAN = "lsgan"
+    GAN = "gan"
+    NSGAN = "nsgan"
+    DRAGAN = "dragan"
+    EXPERT = "expert"
+    LIPGAN_EXPERT = "lipgan+expert"
     L1 = "l1"
+
+
+class Recipe(StrEnum):
+    """Where settings that are not given come from: ours, or the thesis's tables 5.3 and 5.4."""
+
+    DEFAULT = "default"
+    THESIS = "thesis"
+
+
+class ReadoutName(StrEnum):
+    """How a critic's two embeddings become one number; `gan.readouts` has a function for each."""
+
+    DISTANCE = "distance"
+    CLOSENESS = "closeness"
+    JOINT = "joint"
+    ADDITIVE = "additive"
+
+
+class PenaltyName(StrEnum):
+    """The gradient penalties; `gan.penalties` has a function for each."""
+
+    INTERPOLATED = "interpolated"
+    ONE_SIDED = "one-sided"
+    SIXTH_POWER = "sixth-power"
+    AROUND_REAL = "around-real"
+    AT_FAKE = "at-fake"
+
+
+class Initialisation(StrEnum):
+    """How the weights of convolutions are drawn; biases begin at zero, but for `torch`'s own."""
+
+    TORCH = "torch"
+    NORMAL = "normal"
+    XAVIER = "xavier"
+    HE = "he"
 
 
 @dataclass(frozen=True)
@@ -33,20 +81,40 @@ class OptimizerConfig:
 class TrainConfig:
     """Everything that decides the outcome of a training run, but for the data itself.
 
+    None in a setting of the loss takes the strategy's own.
+
     Attributes:
         variant: the loss strategy.
         dataset: the prepared dataset's folder.
         subset: the subset trained on.
+        recipe: where settings that were not given came from.
         clips: hash of its list, so that a resumed run draws from the same; filled in by the run.
         initial: file of the generator's weights to begin with; empty for random ones.
+        expert: file of the lip-sync expert; empty to train one where the strategy needs it.
+        expert_iterations: steps in which an expert is trained.
+        readout: how the critic's embeddings become a judgement.
+        critic_steps: critic steps for every generator step.
+        penalty: the critic's gradient penalty.
+        penalty_weight: its factor, lambda.
+        l1_weight: of the reconstruction in the generator's loss.
+        critic_weight: of the critic's part in the generator's loss.
+        expert_weight: of the expert's part in the generator's loss.
+        learning_rate: Adam's.
+        beta1: Adam's, for the mean of the gradients.
         width: channels after the first layer; 32 is the paper's.
+        critic_norm: whether the critic has instance norm.
+        critic_reference: whether the critic sees the reference face too.
+        norm_momentum: part of a batch's statistics in the running ones of batch norm.
+        initialisation: how weights are drawn.
         epochs: passes over as many frames as the subset has.
         iterations: critic steps in all; 0 takes it from `epochs`.
-        batch: samples in an iteration.
+        batch: samples in an iteration, over all processes.
+        accumulate: parts in which a process takes its share of a batch, one after the other.
         seed: seeds the networks, the samples and the mixes of penalties.
-        learning_rate: Adam's; 0 takes the strategy's own.
+        warmup: iterations over which the learning rate rises from zero.
         decay: part of the run at its end over which the learning rate falls to zero, 0..1.
         ema: decay of the moving average of the generator's weights, a step; 0 switches it off.
+        patience: evaluations without a better score after which the run ends; 0 is never.
         mouth_weight: how much more a pixel of the mouth region counts in the L1 loss.
         reference_offset: least distance of reference and target, frames.
         balance: exponent of a speaker's clip count in its chance of being drawn: 1 draws every
@@ -61,16 +129,34 @@ class TrainConfig:
     variant: Variant
     dataset: str
     subset: str
+    recipe: Recipe = Recipe.DEFAULT
     clips: str = ""
     initial: str = ""
+    expert: str = ""
+    expert_iterations: int = 1500
+    readout: ReadoutName | None = None
+    critic_steps: int | None = None
+    penalty: PenaltyName | None = None
+    penalty_weight: float | None = None
+    l1_weight: float | None = None
+    critic_weight: float | None = None
+    expert_weight: float | None = None
+    learning_rate: float | None = None
+    beta1: float | None = None
     width: int = 32
+    critic_norm: bool = True
+    critic_reference: bool = False
+    norm_momentum: float = 0.2
+    initialisation: Initialisation = Initialisation.TORCH
     epochs: int = 20
     iterations: int = 0
     batch: int = 128
+    accumulate: int = 1
     seed: int = 10
-    learning_rate: float = 0.0
+    warmup: int = 0
     decay: float = 0.2
     ema: float = 0.999
+    patience: int = 0
     mouth_weight: float = 1.0
     reference_offset: int = 6
     balance: float = 0.5
@@ -99,13 +185,53 @@ class TrainConfig:
                     f"unknown settings in a run's config: {', '.join(sorted(unknown))}"
                 )
             kinds = get_type_hints(cls)
-            for name, value in values.items():
-                if name != "variant" and not isinstance(value, _accepted(kinds[name])):
-                    raise InputError(f"a run's config has {name} = {value!r}")
-            return cls(**{**values, "variant": Variant(values["variant"])})
+            return cls(**{name: _read(name, value, kinds[name]) for name, value in values.items()})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"a run's config cannot be read: {error!r}") from error
 
 
-def _accepted(kind: Any) -> Any:
-    return int | float if kind is float else kind
+def _read(name: str, value: Any, kind: Any) -> Any:
+    """A value of JSON as the field's own kind; ValueError where it does not fit."""
+    kinds = get_args(kind) or (kind,)
+    for choice in kinds:
+        if isinstance(choice, type) and issubclass(choice, StrEnum) and isinstance(value, str):
+            return choice(value)
+    if float in kinds:
+        kinds = (*kinds, int)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise InputError(f"a run's config has {name} = {value!r}")
+    return value
+
+
+THESIS: Mapping[str, Any] = {
+    "epochs": 20,
+    "batch": 128,
+    "seed": 10,
+    "warmup": 0,
+    "decay": 0.0,
+    "ema": 0.0,
+    "mouth_weight": 1.0,
+    "norm_momentum": 0.8,
+    "reference_offset": 1,
+    "balance": 1.0,
+    "augment": False,
+}
+"""Settings of the recipe `thesis` that the command line may still override."""
+
+_ALWAYS_CORRECTED = (
+    "the seed covers torch, Python and the loader, not numpy alone",
+    "unsynced sound, which the thesis does not define, is of another moment or another clip",
+)
+
+CORRECTIONS: Mapping[Variant, tuple[str, ...]] = {
+    Variant.LIPGAN: (
+        "the hinge of the contrastive loss is on fake pairs, and the critic minimises it (3.16)",
+        *_ALWAYS_CORRECTED,
+    ),
+    Variant.WGAN_GP: _ALWAYS_CORRECTED,
+    Variant.L1WGAN_GP: (
+        *_ALWAYS_CORRECTED,
+        "kept as it is: no gradient of the critic reaches this generator",
+    ),
+}
+"""Where the recipe `thesis` departs from the print, and why; a run logs them."""

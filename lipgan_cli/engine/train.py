@@ -3,42 +3,74 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from lipgan_cli.engine.config import TrainConfig
-from lipgan_cli.engine.data.dataset import Dataset
+from lipgan_cli.engine.config import CORRECTIONS, Recipe, TrainConfig
+from lipgan_cli.engine.data.dataset import Clip, Dataset
 from lipgan_cli.engine.data.samples import Draws, batches
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.gan.checkpoint import Checkpoints, State, read_state, weights_file
 from lipgan_cli.engine.gan.core import Core
+from lipgan_cli.engine.gan.expert import Expert
 from lipgan_cli.engine.gan.inference import Animator
-from lipgan_cli.engine.gan.losses import STRATEGIES
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
+from lipgan_cli.engine.gan.recipes import strategy
+from lipgan_cli.engine.gan.world import World
 from lipgan_cli.engine.metrics.image import PairSummary
 from lipgan_cli.engine.metrics.protocol import GroupFigures, ProtocolFigures, measure
+from lipgan_cli.engine.metrics.response import Response, respond
 from lipgan_cli.engine.paths import atomic_path, locked
 from lipgan_cli.engine.progress import Progress, Task
+from lipgan_cli.engine.run.expert import expert_of
 from lipgan_cli.engine.run.folder import (
+    check_batch,
     held_out_clips,
     initial_weights,
     read_config,
     training_clips,
+    window_of,
 )
 from lipgan_cli.engine.run.log import Log, open_log
 from lipgan_cli.engine.run.sheets import write_sheet
 
 SAVE_SECONDS = 600
 """A checkpoint is written at least this often, whatever the evaluations."""
+
+SHOW_SECONDS = 0.5
+"""Live figures are read this often: reading them makes a GPU wait."""
+
+COLLAPSED = 0.05
+"""A response below this is none: a model of half an hour on two cores has 0.2 to the sound."""
+
+RUN_AWAY = 1e6
+"""A loss beyond this comes back no more."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a stretch of training is run, which does not decide what comes out of it.
+
+    Attributes:
+        device: what computes.
+        workers: processes that load samples; 0 loads them in this one.
+        minutes: after which the stretch ends with a checkpoint; infinite for never.
+    """
+
+    device: torch.device
+    workers: int = 0
+    minutes: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -60,113 +92,201 @@ class TrainSummary:
     figures: dict[str, object]
 
 
-def train(run: Path, device: torch.device, progress: Progress, workers: int = 0) -> TrainSummary:
+def train(
+    run: Path, session: Session, progress: Progress, world: World | None = None
+) -> TrainSummary | None:
     """Train `run` from its newest checkpoint, or from the start, to its end.
 
     The first Ctrl-C ends the iteration under way, saves a checkpoint and raises
-    KeyboardInterrupt; the run goes on from there when it is called again.
+    KeyboardInterrupt; the run goes on from there when it is called again. Every process of
+    `world` calls this; the first one alone logs, measures, writes and has a summary to return.
 
     Raises:
         InputError: the dataset cannot be used or has changed, a checkpoint does not fit, or another
             process trains this run.
         LipganError: the losses are no longer numbers, or nothing can be written.
     """
-    with locked(run):
-        session = _Session(run, device, progress)
-        began, first = time.monotonic(), session.done
-        session.work(workers)
+    world = world or World()
+    with locked(run) if world.first else nullcontext():
+        loop = _Loop(run, session, progress, world)
+        began, first = time.monotonic(), loop.done
+        loop.work()
         seconds = time.monotonic() - began
+        if not world.first:
+            return None
         return TrainSummary(
             run=run,
-            weights=_export(run, session.checkpoints, session.config),
-            iterations=session.iterations,
-            samples_per_second=(session.iterations - first) * session.config.batch / seconds,
-            figures=_best_figures(session.checkpoints),
+            weights=_export(run, loop.checkpoints, loop.config),
+            iterations=loop.done,
+            samples_per_second=(loop.done - first) * loop.config.batch / seconds,
+            figures=_best_figures(loop.checkpoints),
         )
 
 
-class _Session:
+class _Loop:
     """A run being trained: where it stands, and what it writes on the way."""
 
-    def __init__(self, run: Path, device: torch.device, progress: Progress) -> None:
-        self.run, self.progress = run, progress
+    def __init__(self, run: Path, session: Session, progress: Progress, world: World) -> None:
+        self.run, self.session, self.progress, self.world = run, session, progress, world
         self.config = config = read_config(run)
+        loss = strategy(config)
         dataset = Dataset.open(Path(config.dataset))
         clips = training_clips(dataset, config)
+        self.held_out = held_out_clips(dataset, config)
         epoch = max(1, sum(len(clip) for clip in clips) // config.batch)
         self.iterations = config.iterations or config.epochs * epoch
         self.every = config.evaluate_every or epoch
-        self.draws = Draws(clips, config, self.iterations)
-        self.held_out = held_out_clips(dataset, config)
-        self.core = Core(STRATEGIES[config.variant], config, self.iterations, device)
+        check_batch(config, world.size)
+        self.draws = Draws(clips, config, self.iterations, window=window_of(config))
+        expert = self._expert(clips) if loss.expert_weight else None
+        self.core = Core(loss, config, self.iterations, session.device, expert=expert, world=world)
         if config.initial:
             self.core.start_from(load_generator(initial_weights(run)))
         self.checkpoints = Checkpoints(run / "checkpoints")
         self.state = self.checkpoints.restore(self.core) or State(0)
+        self.done = self.state.iteration
+        self.shown = 0.0
 
-    @property
-    def done(self) -> int:
-        """Iterations done, as of the newest checkpoint."""
-        return self.state.iteration
+    def _expert(self, clips: list[Clip]) -> Expert:
+        """The run's expert; the first process teaches it while the others wait."""
+        arguments = (
+            self.run,
+            clips,
+            self.held_out,
+            self.config.seed,
+            self.config.expert_iterations,
+            self.session.device,
+            self.progress,
+        )
+        if self.world.first:
+            expert_of(*arguments)
+        self.world.share(None)
+        return expert_of(*arguments)
 
-    def work(self, workers: int) -> None:
-        """Take every iteration that is left."""
+    def work(self) -> None:
+        """Take every iteration that is left, unless time or patience ends first."""
         began = saved = time.monotonic()
-        first = done = self.done
+        first = self.done
         with (
-            open_log(self.run, first) as log,
+            open_log(self.run, first) if self.world.first else nullcontext() as log,
             _deferred_interrupt() as interrupted,
             self.progress.task(f"training {self.run.name}", self.iterations, "iterations") as task,
         ):
             task.advance(first)
+            self._begin(log)
             self._measure_if_due(log)
-            for batch in batches(self.draws, first, workers):
-                figures = self.core.step(batch, done)
-                done += 1
-                rate = (done - first) * self.config.batch / (time.monotonic() - began)
-                self._report(log, task, done, figures, rate)
-                stop = interrupted()
-                if stop or self._due(done) or time.monotonic() - saved > SAVE_SECONDS:
-                    self.state = State(done)
-                    self.checkpoints.save(self.core, self.state)
+            if self._patience_is_over():
+                return
+            for batch in batches(self.draws, first, self.session.workers, self.world):
+                watch = (self.done + 1) % self.config.log_every == 0
+                figures = self.core.step(batch, self.done, watch)
+                self.done += 1
+                task.advance()
+                now = time.monotonic()
+                out_of_time = now - began > 60 * self.session.minutes
+                end = self.world.most(2 if interrupted() else int(out_of_time))
+                save = bool(end) or self._due() or now - saved > SAVE_SECONDS
+                if watch or save or now - self.shown > SHOW_SECONDS:
+                    rate = (self.done - first) * self.config.batch / (now - began)
+                    self._report(figures, rate, log if watch else None, task)
+                if save:
+                    self._save()
                     saved = time.monotonic()
-                if stop:
-                    self.progress.note(
-                        f"saved at iteration {done}; go on with --resume {self.run.name}"
-                    )
+                if end:
+                    how = "saved at iteration" if end == 2 else "the time is up at iteration"
+                    self._say(f"{how} {self.done}; go on with --resume {self.run.name}")
+                if end == 2:
                     raise KeyboardInterrupt
-                self._measure_if_due(log)
+                self._measure_if_due(log, ending=bool(end))
+                if end or self._patience_is_over():
+                    return
 
-    def _due(self, done: int) -> bool:
+    def _begin(self, log: Log | None) -> None:
+        """Say in what the recipe departs from its source."""
+        if self.config.recipe is Recipe.THESIS and self.done == 0 and log:
+            corrections = CORRECTIONS[self.config.variant]
+            log.write(0, {"corrections": corrections})
+            for correction in corrections:
+                self._say(f"recipe thesis: {correction}")
+
+    def _say(self, message: str) -> None:
+        if self.world.first:
+            self.progress.note(message)
+
+    def _due(self) -> bool:
+        done = self.done
         return done == self.iterations or (done > 0 and done % self.every == 0)
 
     def _report(
-        self, log: Log, task: Task, done: int, figures: dict[str, float], rate: float
+        self, figures: Mapping[str, Tensor], rate: float, log: Log | None, task: Task
     ) -> None:
-        if not all(np.isfinite(value) for value in figures.values()):
+        values = {name: value.item() for name, value in figures.items()}
+        if not all(abs(value) < RUN_AWAY for value in values.values()):
             raise LipganError(
-                f"the losses are no longer numbers at iteration {done}: {figures}",
-                "begin a new run with a lower --learning-rate",
+                f"training has diverged at iteration {self.done}: {values}",
+                "begin a new run with a lower --learning-rate, or with --warmup",
             )
-        task.show(**{"samples/s": rate}, **figures)
-        task.advance()
-        if done % self.config.log_every == 0:
-            log.write(done, {"samples_per_second": rate, **figures})
+        task.show(**{"samples/s": rate}, **values)
+        self.shown = time.monotonic()
+        if log:
+            log.write(self.done, {"samples_per_second": rate, **values})
 
-    def _measure_if_due(self, log: Log) -> None:
+    def _save(self) -> None:
+        self.state = State(self.done)
+        if self.world.first:
+            self.checkpoints.save(self.core, self.state)
+
+    def _measure_if_due(self, log: Log | None, ending: bool = False) -> None:
         """Measure the newest checkpoint on held-out clips and draw a sheet, once, where due."""
         done = self.done
-        if self.state.score is not None or not self._due(done):
+        if not log or self.state.score is not None or not (self._due() or (ending and done)):
             return
         animator = Animator(self.core.averaged, self.core.device, self.core.half_precision)
         measured = measure(animator.faces, self.held_out, progress=self.progress)
+        response = respond(animator.faces, self.held_out)
         write_sheet(self.run / "sheets" / f"{done:08d}.png", animator, self.held_out)
-        self.state = State(done, _mouth_psnr(measured.total.right), brief(measured))
+        figures = brief(measured)
+        figures["all"] |= {
+            f"{name}_response": round(value, 4)
+            for name, value in dataclasses.asdict(response).items()
+            if value is not None
+        }
+        self._warn_of_collapse(response)
+        self.state = State(done, _mouth_psnr(measured.total.right), figures)
         self.checkpoints.describe(self.state)
-        log.write(done, {"evaluation": self.state.figures})
+        log.write(done, {"evaluation": figures})
+
+    def _warn_of_collapse(self, now: Response) -> None:
+        """Say what the faces have stopped to depend on, or have not come to by half of the run."""
+        for name, meant in (("audio", "sound"), ("face", "person's face")):
+            value = getattr(now, name)
+            before = [
+                state.figures["all"].get(f"{name}_response", 0.0)
+                for state in self.checkpoints.measured()
+            ]
+            depended = max(before, default=0.0) >= COLLAPSED
+            late = self.done >= self.iterations / 2
+            if value is not None and value < COLLAPSED and (depended or late):
+                self._say(
+                    f"collapse at iteration {self.done}: the generated mouths do not depend on the"
+                    f" {meant} (response {value:.3f})"
+                )
+
+    def _patience_is_over(self) -> bool:
+        """Whether the last `patience` evaluations have brought no better score."""
+        if not self.config.patience or not self._due():
+            return False
+        over = False
+        if self.world.first:
+            scores = [state.score for state in self.checkpoints.measured() if state.score]
+            worse = len(scores) - 1 - scores.index(max(scores)) if scores else 0
+            over = worse >= self.config.patience
+            if over:
+                self._say(f"no better score in {worse} evaluations: ended at iteration {self.done}")
+        return self.world.share(over)
 
 
-def brief(figures: ProtocolFigures) -> dict[str, object]:
+def brief(figures: ProtocolFigures) -> dict[str, dict[str, float]]:
     """The protocol's mean mouth PSNR (dB) with controls and gaps, for each speaker and for all."""
     return {group.name: _brief(group) for group in (*figures.speakers, figures.total)}
 
@@ -201,7 +321,7 @@ def _export(run: Path, checkpoints: Checkpoints, config: TrainConfig) -> Path:
     return weights
 
 
-def _best_figures(checkpoints: Checkpoints) -> dict[str, object]:
+def _best_figures(checkpoints: Checkpoints) -> dict[str, Any]:
     best = checkpoints.best()
     return read_state(best).figures if best else {}
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from lipgan_cli.engine.config import TrainConfig, Variant
-from lipgan_cli.engine.gan.core import Batch, Core
+from lipgan_cli.engine.gan.batch import Batch
+from lipgan_cli.engine.gan.core import Core
 from lipgan_cli.engine.gan.critic import Critic
 from lipgan_cli.engine.gan.device import choose_device
 from lipgan_cli.engine.gan.generator import Generator, face_input

@@ -8,11 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from lipgan_cli.engine.config import TrainConfig, Variant
+from lipgan_cli.engine.config import Initialisation, TrainConfig, Variant
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.gan.batch import Batch
 from lipgan_cli.engine.gan.checkpoint import Checkpoints, State, read_state, weights_file
-from lipgan_cli.engine.gan.core import Batch, Core
-from lipgan_cli.engine.gan.losses import STRATEGIES
+from lipgan_cli.engine.gan.core import Core
+from lipgan_cli.engine.gan.critic import Critic
+from lipgan_cli.engine.gan.expert import Expert
+from lipgan_cli.engine.gan.generator import Generator
+from lipgan_cli.engine.gan.initialisation import initialise
+from lipgan_cli.engine.gan.penalties import Pair
+from lipgan_cli.engine.gan.recipes import strategy
 
 CPU = torch.device("cpu")
 
@@ -41,14 +47,19 @@ class ToyCritic(nn.Module):
 def make(variant=Variant.LIPGAN, iterations=20, **settings):
     config = replace(TrainConfig(variant, "", "small", half_precision=False), **settings)
     torch.manual_seed(3)
-    return Core(STRATEGIES[variant], config, iterations, CPU, ToyGenerator(), ToyCritic())
+    loss = strategy(config)
+    expert = Expert(4).requires_grad_(False).eval() if loss.expert_weight else None
+    return Core(loss, config, iterations, CPU, ToyGenerator(), ToyCritic(), expert)
+
+
+SAMPLES = 10  # two windows of five frames
 
 
 def batch(number):
     random = torch.Generator().manual_seed(number)
 
     def draw(*shape):
-        return torch.rand(4, *shape, generator=random)
+        return torch.rand(SAMPLES, *shape, generator=random)
 
     return Batch(draw(3, 96, 96), draw(3, 96, 96), draw(1, 80, 27), draw(1, 80, 27))
 
@@ -80,26 +91,123 @@ def test_a_step_moves_what_it_should_and_is_repeatable(variant):
 def test_l1_needs_no_critic():
     core = make(Variant.L1)
     assert list(core.networks()) == ["generator"]
-    assert set(core.step(batch(0), 0)) == {"generator_loss", "generator_l1", "l1", "psnr"}
+    assert set(core.step(batch(0), 0)) == {
+        "learning_rate",
+        "generator_loss",
+        "generator_l1",
+        "l1",
+        "psnr",
+    }
 
 
 def test_no_critic_gradient_reaches_the_generator_of_l1wgan_gp():
-    control = make(Variant.L1)
-    control.loss = replace(
-        STRATEGIES[Variant.L1], critic_steps=5, optimizer=STRATEGIES[Variant.L1WGAN_GP].optimizer
-    )
     core = make(Variant.L1WGAN_GP)
-    for group in control.optimizers["generator"].param_groups:
-        group["betas"] = (0.5, 0.9)
-    control.learning_rate = core.learning_rate
+    control = make(Variant.L1, critic_steps=5, learning_rate=1e-4)
+    control.optimizers["generator"].param_groups[0]["betas"] = (0.5, 0.9)
     for i in range(10):
-        core.step(batch(i), i)
+        core.step(batch(i), i, watch=i % 2 == 0)
         control.step(batch(i), i)
-    trained = [weights(c.generator) for c in (core, control)]
-    for one in trained:  # forward passes for the critic move the running statistics alone
-        for name in [n for n in one if "running" in n or "tracked" in n]:
-            del one[name]
-    assert same(*trained)
+    assert not same(weights(core.generator), weights(make(Variant.L1).generator))
+    assert same(weights(core.generator), weights(control.generator))
+    assert same(*(weights(c.averaged) for c in (core, control)))
+
+
+def test_watching_changes_nothing_and_tells_both_kinds_of_fakes():
+    seen, unseen = make(Variant.WGAN_GP), make(Variant.WGAN_GP)
+    for i in range(5):
+        figures = seen.step(batch(i), i, watch=True)
+        plain = unseen.step(batch(i), i)
+        assert {
+            "critic_face",
+            "critic_audio",
+            "gradient_critic",
+        } == figures.keys() - plain.keys() - {
+            "gradient_generator",
+            "ssim",
+        }
+        # the kind that moved the critic this time is one of the two
+        kinds = [figures["critic_face"].item(), figures["critic_audio"].item()]
+        assert min(abs(figures["critic_fake"].item() - kind) for kind in kinds) < 1e-6
+        assert kinds[0] != kinds[1]
+    assert {"gradient_generator", "ssim"} <= figures.keys()
+    assert figures["gradient_generator"] > 0
+    assert -1 <= figures["ssim"] <= 1
+    for name, network in seen.networks().items():
+        assert same(weights(network), weights(unseen.networks()[name])), name
+
+
+@pytest.mark.parametrize("variant", [Variant.LIPGAN, Variant.WGAN_GP_L1])
+def test_accumulated_parts_move_the_networks_as_the_whole_does(variant):
+    """With batch norm frozen, and without the penalty's own random mixes."""
+    settings = {"critic_steps": 1}
+    if variant is Variant.WGAN_GP_L1:
+        settings["penalty_weight"] = 0.0
+    whole, parted = make(variant, **settings), make(variant, accumulate=2, **settings)
+    for core in (whole, parted):
+        core.generator.double().eval()
+        core.average.double()
+        core.critic.double()
+        core.pixel_weights = core.pixel_weights.double()
+    doubled = Batch(*(getattr(batch(0), name).double() for name in vars(batch(0))))
+    for i in range(3):
+        whole.step(doubled, i)
+        parted.step(doubled, i)
+    for name, network in whole.networks().items():
+        for one, other in zip(
+            network.parameters(), parted.networks()[name].parameters(), strict=True
+        ):
+            assert torch.allclose(one, other, rtol=0, atol=1e-9)
+
+
+def test_clipped_weights_stay_in_bounds():
+    core = make(Variant.WGAN)
+    core.step(batch(0), 0)
+    assert max(p.abs().max().item() for p in core.critic.parameters()) == pytest.approx(0.01)
+
+
+def test_a_critic_with_the_reference_sees_it():
+    torch.manual_seed(0)
+    config = TrainConfig(Variant.WGAN_GP, "", "small", width=2, critic_reference=True)
+    core = Core(strategy(config), config, 10, CPU, ToyGenerator())
+    one = batch(0)
+    other = replace(one, reference=1 - one.reference)
+    pair = Pair(one.target, one.mel)
+    assert not torch.allclose(core._judge(one, pair), core._judge(other, pair))
+    assert core.step(one, 0)["critic_penalty"] > 0
+
+
+def test_a_critic_without_norm_has_no_norm():
+    norms = [m for m in Critic(2, norm=False).modules() if isinstance(m, nn.InstanceNorm2d)]
+    assert not norms
+    faces = torch.rand(2, 3, 96, 96)
+    assert Critic(2, norm=False)(faces, torch.rand(2, 1, 80, 27))[0].shape == (2, 32)
+
+
+@pytest.mark.parametrize(
+    ("how", "spread"),
+    [
+        (Initialisation.NORMAL, 0.02),
+        (Initialisation.XAVIER, (2 / (64 * 9 + 128 * 9)) ** 0.5),
+        (Initialisation.HE, (2 / (64 * 9)) ** 0.5),
+    ],
+)
+def test_initialisations_have_their_spread(how, spread):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(64, 128, 3)
+    initialise(layer, how)
+    assert layer.weight.std().item() == pytest.approx(spread, rel=0.02)
+    assert layer.bias.eq(0).all()
+    before = layer.weight.clone()
+    initialise(layer, Initialisation.TORCH)
+    assert torch.equal(layer.weight, before)
+
+
+def test_the_momentum_of_batch_norm_is_the_run_s():
+    config = TrainConfig(Variant.L1, "", "small", width=2, norm_momentum=0.8)
+    core = Core(strategy(config), config, 10, CPU)
+    assert isinstance(core.generator, Generator)
+    momenta = {m.momentum for m in core.generator.modules() if isinstance(m, nn.BatchNorm2d)}
+    assert momenta == {0.8}
 
 
 def test_the_critic_s_gradient_reaches_the_generator_of_lipgan():
@@ -112,7 +220,7 @@ def test_the_critic_s_gradient_reaches_the_generator_of_lipgan():
 
 def test_a_repeated_step_lowers_the_loss():
     core = make(Variant.L1, iterations=60, decay=0.0, learning_rate=0.001)
-    losses = [core.step(batch(0), i)["l1"] for i in range(60)]
+    losses = [core.step(batch(0), i)["l1"].item() for i in range(60)]
     assert losses[-1] < 0.95 * losses[0]
 
 
@@ -129,9 +237,16 @@ def test_the_learning_rate_falls_at_the_end():
     core = make(Variant.L1, iterations=10, decay=0.5, learning_rate=1.0)
     rates = []
     for i in range(10):
-        core._set_learning_rate(i)
+        told = core._set_learning_rate(i)["learning_rate"].item()
         rates.append(core.optimizers["generator"].param_groups[0]["lr"])
+        assert told == pytest.approx(rates[-1])
     assert rates == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_the_learning_rate_rises_at_the_beginning():
+    core = make(Variant.L1, iterations=10, decay=0.2, warmup=4, learning_rate=1.0)
+    rates = [core._set_learning_rate(i)["learning_rate"].item() for i in range(10)]
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 0.5])
 
 
 def test_the_average_follows_the_generator():

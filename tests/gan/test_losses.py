@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
 from lipgan_cli.engine.config import Variant
 from lipgan_cli.engine.gan import penalties, readouts
-from lipgan_cli.engine.gan.losses import STRATEGIES, Contrastive, L1Wasserstein, Wasserstein
+from lipgan_cli.engine.gan.losses import STRATEGIES, Judged, transport_cost
 from lipgan_cli.engine.gan.penalties import Pair
 
 L1 = torch.tensor(0.25, dtype=torch.float64)
@@ -17,10 +18,6 @@ L1 = torch.tensor(0.25, dtype=torch.float64)
 
 def tensor(*values):
     return torch.tensor(values, dtype=torch.float64, requires_grad=True)
-
-
-def never():
-    raise AssertionError("this strategy must not ask the critic")
 
 
 # readouts
@@ -60,66 +57,195 @@ def test_additive_cannot_tell_who_belongs_to_whom_and_joint_can():
     assert abs((right.mean() - wrong.mean()).item()) > 0.01
 
 
+def test_closeness_is_minus_the_distance():
+    face, audio = torch.randn(2, 3, 4, dtype=torch.float64)
+    assert torch.equal(readouts.closeness(face, audio), -readouts.distance(face, audio))
+
+
 # strategies
 
 
-def test_contrastive_critic_by_hand():
-    terms = Contrastive().critic(tensor(0.0, 1.0), tensor(0.5, 2.5))
-    assert terms["real"].item() == pytest.approx((0 + 1) / 2 / 4)
-    assert terms["fake"].item() == pytest.approx((1.5**2 + 0) / 2 / 4)
+def pairs(count, face=0.0, mel=0.0):
+    return Pair(
+        torch.full((count, 3, 2, 2), face, dtype=torch.float64),
+        torch.full((count, 1, 2, 2), mel, dtype=torch.float64),
+    )
 
 
-def test_a_critic_that_knows_nothing_loses_a_half():
-    terms = Contrastive().critic(tensor(1.0, 1.0), tensor(1.0, 1.0))
-    assert sum(term.item() for term in terms.values()) == pytest.approx(0.5)
+def judged(*scores, face=0.0, mel=0.0):
+    return Judged(pairs(len(scores), face, mel), tensor(*scores))
 
 
-def test_contrastive_generator_by_hand():
-    terms = Contrastive(weight=0.01).generator(L1, lambda: tensor(1.0, 2.0))
-    assert terms["l1"].item() == 0.25
-    assert terms["contrastive"].item() == pytest.approx(0.01 * (1 + 4) / 2 / 2)
+@dataclass
+class Attempted:
+    """A generator's attempt with given answers; what is not given must not be asked."""
+
+    l1: torch.Tensor = L1
+    fakes: Judged | None = None
+    reals: Judged | None = None
+    synced: torch.Tensor | None = None
+
+    def fake(self):
+        assert self.fakes is not None, "this strategy must not ask the critic"
+        return self.fakes
+
+    def real(self):
+        assert self.reals is not None, "this strategy must not ask the critic about real pairs"
+        return self.reals
+
+    def sync(self):
+        assert self.synced is not None, "this strategy must not ask the expert"
+        return self.synced
+
+
+def critic(variant, real, fake):
+    terms = STRATEGIES[variant].critic(judged(*real), judged(*fake))
+    return {name: term.item() for name, term in terms.items()}
+
+
+def generator(variant, **answers):
+    terms = STRATEGIES[variant].generator(Attempted(**answers))
+    return {name: term.item() for name, term in terms.items()}
+
+
+def softplus(x):
+    return math.log(1 + math.exp(x))
+
+
+def test_contrastive_by_hand():
+    terms = critic(Variant.LIPGAN, (0.0, 1.0), (0.5, 2.5))
+    assert terms == pytest.approx({"real": (0 + 1) / 2 / 4, "fake": (1.5**2 + 0) / 2 / 4})
+    terms = generator(Variant.LIPGAN, fakes=judged(1.0, 2.0))
+    assert terms == pytest.approx({"l1": 0.25, "critic": 0.01 * (1 + 4) / 2 / 2})
+
+
+def test_a_contrastive_critic_that_knows_nothing_loses_a_half():
+    assert sum(critic(Variant.LIPGAN, (1.0, 1.0), (1.0, 1.0)).values()) == pytest.approx(0.5)
 
 
 def test_contrastive_pulls_real_pairs_together_and_fakes_apart():
-    real, fake = tensor(1.0), tensor(1.0)
-    sum(Contrastive().critic(real, fake).values()).backward()
-    assert real.grad.item() == pytest.approx(0.5)
-    assert fake.grad.item() == pytest.approx(-0.5)
+    real, fake = judged(1.0), judged(1.0)
+    sum(STRATEGIES[Variant.LIPGAN].critic(real, fake).values()).backward()
+    assert real.score.grad.item() == pytest.approx(0.5)
+    assert fake.score.grad.item() == pytest.approx(-0.5)
 
 
-def test_wasserstein_by_hand():
-    terms = Wasserstein().critic(tensor(3.0, 5.0), tensor(1.0, 2.0))
-    assert sum(term.item() for term in terms.values()) == pytest.approx(1.5 - 4)
-    terms = Wasserstein().generator(L1, lambda: tensor(1.0, 2.0))
-    assert sum(term.item() for term in terms.values()) == pytest.approx(-1.5)
+WASSERSTEIN = (Variant.WGAN, Variant.WGAN_GP, Variant.WGAN_LP, Variant.WGAN_DIV, Variant.WGAN_GP_L1)
 
 
-def test_l1_wasserstein_never_asks_the_critic():
-    assert {name: term.item() for name, term in L1Wasserstein().generator(L1, never).items()} == {
-        "l1": 0.25
+@pytest.mark.parametrize("variant", WASSERSTEIN)
+def test_wasserstein_by_hand(variant):
+    assert critic(variant, (3.0, 5.0), (1.0, 2.0)) == {"real": -4.0, "fake": 1.5}
+    terms = generator(variant, fakes=judged(1.0, 2.0))
+    assert terms.pop("l1", None) == (25.0 if variant is Variant.WGAN_GP_L1 else None)
+    assert terms == {"critic": -1.5}
+
+
+def test_l1wgan_gp_has_the_critic_of_wgan_gp_and_never_asks_it():
+    one, other = STRATEGIES[Variant.WGAN_GP], STRATEGIES[Variant.L1WGAN_GP]
+    assert replace(other, l1_weight=0.0, critic_weight=1.0) == one
+    assert generator(Variant.L1WGAN_GP) == {"l1": 0.25}
+
+
+def test_what_bounds_the_slope_makes_the_wasserstein_family():
+    bounds = {
+        variant: (STRATEGIES[variant].penalty, STRATEGIES[variant].penalty_weight)
+        for variant in WASSERSTEIN[:4]
     }
+    assert bounds == {
+        Variant.WGAN: (None, 0.0),
+        Variant.WGAN_GP: (penalties.interpolated, 10.0),
+        Variant.WGAN_LP: (penalties.one_sided, 10.0),
+        Variant.WGAN_DIV: (penalties.sixth_power, 2.0),
+    }
+    assert STRATEGIES[Variant.WGAN].clip == 0.01
 
 
-def test_l1_alone_has_no_critic():
-    strategy = STRATEGIES[Variant.L1]
-    assert strategy.readout is None
-    assert strategy.generator(L1, never)["l1"].item() == 0.25
+def test_gan_by_hand():
+    terms = critic(Variant.GAN, (0.0, 2.0), (1.0, -1.0))
+    assert terms == pytest.approx(
+        {
+            "real": (softplus(0) + softplus(-2)) / 2,
+            "fake": (softplus(1) + softplus(-1)) / 2,
+        }
+    )
+    # log(1 - D) with D = 1 / (1 + exp(-1))
+    minimax = math.log(1 - 1 / (1 + math.exp(-1)))
+    assert generator(Variant.GAN, fakes=judged(1.0)) == pytest.approx({"critic": minimax})
 
 
-@pytest.mark.parametrize(
-    ("variant", "steps", "rate", "beta2"),
-    [
-        (Variant.LIPGAN, 1, 1e-3, 0.999),
-        (Variant.WGAN_GP, 5, 1e-4, 0.9),
-        (Variant.L1WGAN_GP, 5, 1e-4, 0.9),
-    ],
-)
-def test_schedules_are_those_of_the_thesis(variant, steps, rate, beta2):
-    strategy = STRATEGIES[variant]
-    assert strategy.critic_steps == steps
-    assert (strategy.optimizer.learning_rate, strategy.optimizer.beta1) == (rate, 0.5)
-    assert strategy.optimizer.beta2 == beta2
-    assert strategy.penalty_weight == (10 if strategy.penalty else 0)
+@pytest.mark.parametrize("variant", [Variant.NSGAN, Variant.DRAGAN])
+def test_non_saturating_by_hand(variant):
+    assert critic(variant, (0.5,), (0.25,)) == critic(Variant.GAN, (0.5,), (0.25,))
+    own = -math.log(1 / (1 + math.exp(-1)))  # -log D
+    assert generator(variant, fakes=judged(1.0)) == pytest.approx({"critic": own})
+
+
+def test_dragan_is_nsgan_with_a_penalty_round_the_real():
+    assert (
+        replace(STRATEGIES[Variant.DRAGAN], penalty=None, penalty_weight=0.0)
+        == (STRATEGIES[Variant.NSGAN])
+    )
+    assert STRATEGIES[Variant.DRAGAN].penalty is penalties.around_real
+
+
+def test_least_squares_by_hand():
+    assert critic(Variant.LSGAN, (3.0, 1.0), (1.0, 2.0)) == {"real": 1.0, "fake": 1.25}
+    assert generator(Variant.LSGAN, fakes=judged(1.0, 4.0)) == {"critic": 2.25}
+
+
+def test_transport_cost_measures_faces_and_sound():
+    real = Pair(torch.zeros(2, 3, 2, 2, dtype=torch.float64), pairs(2).mel)
+    real.mel[1] = 8.0
+    fake = Pair(torch.full((1, 3, 2, 2), 0.5, dtype=torch.float64), pairs(1).mel)
+    cost = transport_cost(real, fake)
+    assert cost.shape == (2, 1)
+    # root mean square: faces differ by 0.5, sounds by 0 or by 8 of a range of 8
+    assert cost[:, 0].tolist() == pytest.approx([0.5, math.sqrt(0.25 + 1)], abs=1e-9)
+
+
+def test_the_c_transform_takes_the_nearest_real_pair():
+    real = Judged(Pair(pairs(2).faces, pairs(2).mel), tensor(0.1, 0.7))
+    real.pair.faces[1] = 1.0
+    fake = Judged(pairs(1, face=0.25), tensor(99.0))  # the critic's own word on fakes is not used
+    terms = STRATEGIES[Variant.WGAN_C].critic(real, fake)
+    # costs 0.25 and 0.75: min(0.25 - 0.1, 0.75 - 0.7) = 0.05
+    assert terms["real"].item() == pytest.approx(-0.4)
+    assert terms["fake"].item() == pytest.approx(-0.05)
+    terms = STRATEGIES[Variant.WGAN_C].generator(Attempted(fakes=fake, reals=real))
+    assert {name: term.item() for name, term in terms.items()} == pytest.approx({"critic": 0.05})
+
+
+def test_the_soft_c_transform_by_hand():
+    real = Judged(Pair(pairs(2).faces, pairs(2).mel), tensor(0.1, 0.7))
+    real.pair.faces[1] = 1.0
+    fake = Judged(pairs(1, face=0.25), tensor(0.0))
+    loss = replace(STRATEGIES[Variant.WGAN_C_EPS], epsilon=0.5)
+    soft = -0.5 * math.log((math.exp(-0.15 / 0.5) + math.exp(-0.05 / 0.5)) / 2)
+    assert loss.critic(real, fake)["fake"].item() == pytest.approx(-soft)
+    nearly_hard = replace(loss, epsilon=1e-4).critic(real, fake)["fake"].item()
+    assert nearly_hard == pytest.approx(-0.05, abs=1e-3)
+
+
+def test_the_c_transform_pulls_the_generated_face_towards_the_real_one():
+    faces = torch.full((1, 3, 2, 2), 0.25, dtype=torch.float64, requires_grad=True)
+    attempt = Attempted(
+        fakes=Judged(Pair(faces, pairs(1).mel), tensor(0.0)), reals=judged(0.0, face=1.0)
+    )
+    STRATEGIES[Variant.WGAN_C].generator(attempt)["critic"].backward()
+    assert (faces.grad < 0).all()  # a step against the gradient makes it brighter, like the real
+
+
+def test_the_expert_adds_its_own_term():
+    terms = generator(Variant.EXPERT, synced=tensor(1.0, 3.0))
+    assert terms == pytest.approx({"l1": 0.25, "expert": 0.03 * 2})
+    terms = generator(Variant.LIPGAN_EXPERT, fakes=judged(1.0, 2.0), synced=tensor(1.0))
+    assert terms == pytest.approx({"l1": 0.25, "critic": 0.0125, "expert": 0.03})
+
+
+def test_l1_alone_asks_nobody():
+    assert STRATEGIES[Variant.L1].readout is None
+    assert generator(Variant.L1) == {"l1": 0.25}
 
 
 # what every strategy must keep to
@@ -129,11 +255,13 @@ def test_schedules_are_those_of_the_thesis(variant, steps, rate, beta2):
 def test_contract(variant):
     strategy = STRATEGIES[variant]
     assert strategy.critic_steps >= 1
-    real, fake = tensor(0.2, 1.4), tensor(0.9, 1.1)
+    assert (strategy.penalty is None) == (strategy.penalty_weight == 0)
+    assert not strategy.critic_weight or strategy.readout
+    real, fake = judged(0.2, 1.4, face=0.1), judged(0.9, 1.1, face=0.7)
     critic = strategy.critic(real, fake)
-    assert bool(critic) == (strategy.readout is not None)
-    verdict = tensor(0.3, 0.6)
-    generator = strategy.generator(L1.clone().requires_grad_(), lambda: verdict)
+    assert set(critic) == ({"real", "fake"} if strategy.readout else set())
+    l1 = L1.clone().requires_grad_()
+    generator = strategy.generator(Attempted(l1, fake, real, tensor(0.3)))
     assert generator
     for term in (*critic.values(), *generator.values()):
         assert term.shape == ()
@@ -141,8 +269,25 @@ def test_contract(variant):
         assert torch.isfinite(term)
     if critic:
         assert torch.autograd.gradcheck(
-            lambda a, b: sum(strategy.critic(a, b).values()), (real, fake)
+            lambda a, b: sum(strategy.critic(Judged(real.pair, a), Judged(fake.pair, b)).values()),
+            (real.score, fake.score),
         )
+
+
+@pytest.mark.parametrize("variant", [v for v in Variant if STRATEGIES[v].critic_weight])
+def test_gradients_reach_the_generated_faces(variant):
+    """Through the judgement, or through the cost: checked against differences in float64."""
+    strategy = STRATEGIES[variant]
+
+    def loss(faces):
+        pair = Pair(faces, pairs(2, mel=1.0).mel)
+        fake = Judged(pair, (faces**2).mean((1, 2, 3)))
+        attempt = Attempted(L1, fake, judged(0.3, 0.4, face=0.9), tensor(0.1))
+        return strategy.generator(attempt)["critic"]
+
+    torch.manual_seed(0)
+    faces = torch.rand(2, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(loss, (faces,))
 
 
 # penalties
@@ -193,6 +338,55 @@ def test_interpolated_penalty_looks_between_the_pairs():
     assert (faces == faces[:, :1, :1, :1]).all()  # one mix a sample
     assert faces[0, 0, 0, 0] != faces[1, 0, 0, 0]
     assert mel.detach().numpy() == pytest.approx(3.0)  # what the pairs share does not move
+
+
+def test_the_one_sided_penalty_leaves_gentle_slopes_alone():
+    gentle = penalties.one_sided(Linear(0.1, 0.1), pair(0.0, 1.0), pair(1.0, 1.0))
+    assert gentle.item() == 0
+    steep = math.sqrt(12 * 0.5**2 + 4 * 0.25**2)
+    value = penalties.one_sided(Linear(0.5, 0.25), pair(0.0, 1.0), pair(1.0, 1.0))
+    assert value.item() == pytest.approx((steep - 1) ** 2)
+
+
+def test_the_sixth_power_has_no_slope_that_it_likes():
+    norm = math.sqrt(12 * 0.2**2 + 4 * 0.1**2)
+    value = penalties.sixth_power(Linear(0.2, 0.1), pair(0.0, 1.0), pair(1.0, 1.0))
+    assert value.item() == pytest.approx(norm**6)
+
+
+def test_the_penalty_round_the_real_looks_near_the_real_pair():
+    seen = []
+
+    def judge(near):
+        seen.append(near)
+        return near.faces.sum((1, 2, 3)) / 2 + near.mel.sum((1, 2, 3)) / 4
+
+    torch.manual_seed(0)
+    real = Pair(*(torch.rand(shape, dtype=torch.float64) for shape in ((2, 3, 2, 2), (2, 1, 2, 2))))
+    value = penalties.around_real(judge, real, pair(50.0, 50.0))
+    assert value.item() == pytest.approx((math.sqrt(12 * 0.25 + 4 / 16) - 1) ** 2)
+    for near, here in zip(seen[0], real, strict=True):
+        moved = (near - here).detach()
+        assert (moved >= 0).all()
+        assert 0 < moved.max() <= here.std() / 2
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [penalties.interpolated, penalties.one_sided, penalties.sixth_power, penalties.around_real],
+)
+def test_penalties_differentiate_twice(penalty):
+    """Their gradient with respect to the critic's weight, against differences in float64."""
+
+    def value(weight):
+        torch.manual_seed(1)
+        return penalty(
+            lambda p: (weight * p.faces**2).sum((1, 2, 3)) + (weight * p.mel).sum((1, 2, 3)),
+            pair(0.2, 1.0),
+            pair(0.9, 2.0),
+        )
+
+    assert torch.autograd.gradcheck(value, (tensor(0.7),))
 
 
 def test_penalties_reach_the_critic_s_weights():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -16,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from lipgan_cli.engine.config import TrainConfig
 from lipgan_cli.engine.data.dataset import Clip
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.gan.core import Batch
+from lipgan_cli.engine.gan.batch import Batch
+from lipgan_cli.engine.gan.world import World
 from lipgan_cli.engine.media.audio import mel_windows
 
 MELS = 4096
@@ -33,7 +35,9 @@ class Draws(Dataset[Sample]):
     target frame, and a reference at least `reference_offset` frames away in the same clip.
     """
 
-    def __init__(self, clips: Sequence[Clip], config: TrainConfig, iterations: int) -> None:
+    def __init__(
+        self, clips: Sequence[Clip], config: TrainConfig, iterations: int, window: int = 1
+    ) -> None:
         needed = 2 * config.reference_offset + 1
         usable = [clip for clip in clips if len(clip) >= needed]
         if not usable:
@@ -123,13 +127,35 @@ def _picture(face: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(face.transpose(2, 0, 1)))
 
 
-def batches(draws: Draws, first_iteration: int, workers: int = 0) -> Iterator[Batch]:
-    """The batches from iteration `first_iteration` on, loaded by `workers` processes."""
-    numbers = range(first_iteration * draws.config.batch, len(draws))
+@dataclass(frozen=True)
+class _Share:
+    """Of each batch's numbers, those of one process."""
+
+    numbers: range
+    share: int
+    world: World
+
+    def __len__(self) -> int:
+        return len(self.numbers) // self.world.size
+
+    def __iter__(self) -> Iterator[int]:
+        for first in self.numbers[self.world.rank * self.share :: self.share * self.world.size]:
+            yield from range(first, first + self.share)
+
+
+def batches(
+    draws: Draws, first_iteration: int, workers: int = 0, world: World | None = None
+) -> Iterator[Batch]:
+    """This process's share of each batch from iteration `first_iteration` on.
+
+    `workers` processes load them; the shares of all processes in `world` make up the batch.
+    """
+    world = world or World()
+    share = draws.config.batch // world.size
     loader = DataLoader(
         draws,
-        draws.config.batch,
-        sampler=numbers,
+        share,
+        sampler=_Share(range(first_iteration * draws.config.batch, len(draws)), share, world),
         num_workers=workers,
         pin_memory=workers > 0 and torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_the_main_process,

@@ -85,6 +85,11 @@ class Checkpoints:
         for leftover in self.folder.glob(".*.part"):
             shutil.rmtree(leftover, ignore_errors=True)
 
+    def measured(self) -> list[State]:
+        """What those that were measured say of themselves, oldest first."""
+        states = [read_state(path) for path in self.all()]
+        return [state for state in states if state.score is not None]
+
     def best(self) -> Path | None:
         """The checkpoint with the highest score, the latest of equals; the last if none has one."""
 

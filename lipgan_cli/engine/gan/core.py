@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -13,27 +14,20 @@ from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel
 
 from lipgan_cli.engine.config import TrainConfig
+from lipgan_cli.engine.gan.average import moving_average
+from lipgan_cli.engine.gan.batch import Batch
 from lipgan_cli.engine.gan.critic import Critic
 from lipgan_cli.engine.gan.device import fast_bf16
+from lipgan_cli.engine.gan.expert import FRAMES, Expert, sync_loss
 from lipgan_cli.engine.gan.generator import SIDE, Generator, face_input
-from lipgan_cli.engine.gan.losses import Loss, Terms
-from lipgan_cli.engine.gan.penalties import Pair
-from lipgan_cli.engine.metrics.image import mouth_region
+from lipgan_cli.engine.gan.initialisation import initialise
+from lipgan_cli.engine.gan.losses import Judged, Loss, Terms
+from lipgan_cli.engine.gan.penalties import Judge, Pair
+from lipgan_cli.engine.gan.world import World
+from lipgan_cli.engine.metrics.image import mouth_region, ssim
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Training samples: RGB faces (B, 3, 96, 96) in [0, 1], mel windows (B, 1, 80, 27)."""
-
-    reference: Tensor
-    target: Tensor
-    mel: Tensor
-    unsynced: Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """The same on `device`."""
-        tensors = (self.reference, self.target, self.mel, self.unsynced)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+SSIM_FACES = 8
+"""Faces of a batch whose SSIM is logged: it is computed on the CPU, one by one."""
 
 
 class Core:
@@ -41,7 +35,8 @@ class Core:
 
     An iteration is one critic step; every `critic_steps` of them the generator steps too. The
     outcome depends on the weights, the batch and the iteration's number alone: randomness is
-    seeded anew each time, so that a resumed run equals one that never stopped.
+    seeded anew each time, so that a resumed run equals one that never stopped. Several processes
+    each bring their own share of a batch and take the same step.
 
     The generator computes channels last; the critic does not, since instance norm would copy
     its maps back and forth (measured: a fifth slower on a CPU).
@@ -55,27 +50,29 @@ class Core:
         device: torch.device,
         generator: Generator | None = None,
         critic: Critic | None = None,
+        expert: Expert | None = None,
+        world: World | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self.loss = loss
+        self.config = config
         self.device = device
         self.iterations = iterations
-        self.seed = config.seed
-        self.decay = config.decay
+        self.world = world or World()
         half = config.half_precision
         self.half_precision = fast_bf16(device) if half is None else half
-        self.generator = (generator or Generator(config.width)).to(device)
+        self.generator = (generator or _new_generator(config)).to(device)
         # On Apple's MPS the backward pass of batch norm is wrong in this layout.
         self.layout = torch.preserve_format if device.type == "mps" else torch.channels_last
         self.generator.to(memory_format=self.layout)
-        self.critic = (critic or Critic(config.width)).to(device) if loss.readout else None
+        self.critic = (critic or _new_critic(config)).to(device) if loss.readout else None
+        self.expert = expert.to(device) if expert and loss.expert_weight else None
         self.average = AveragedModel(
-            self.generator, multi_avg_fn=_moving_average(config.ema), use_buffers=True
+            self.generator, multi_avg_fn=moving_average(config.ema), use_buffers=True
         )
         adam = loss.optimizer
-        self.learning_rate = config.learning_rate or adam.learning_rate
         self.optimizers = {
-            name: Adam(network.parameters(), self.learning_rate, (adam.beta1, adam.beta2))
+            name: Adam(network.parameters(), adam.learning_rate, (adam.beta1, adam.beta2))
             for name, network in self.networks().items()
         }
         weights = torch.ones(SIDE, SIDE)
@@ -99,95 +96,216 @@ class Core:
         networks = {"generator": self.generator, "critic": self.critic}
         return {name: network for name, network in networks.items() if network is not None}
 
-    def step(self, batch: Batch, iteration: int) -> dict[str, float]:
-        """Take iteration number `iteration` (from 0) and return the named figures of it."""
-        torch.manual_seed(self.seed * 1_000_003 + iteration)
-        self._set_learning_rate(iteration)
-        batch = batch.to(self.device)
+    def step(self, batch: Batch, iteration: int, watch: bool = False) -> dict[str, Tensor]:
+        """Take iteration number `iteration` (from 0) and return the named figures of it.
+
+        Figures stay on the device, so that a step need not wait for them. `watch` adds those
+        that cost more: the critic's loss on either kind of fake pair, gradient norms, SSIM.
+        """
+        torch.manual_seed(self.config.seed * 1_000_003 + iteration)
+        false_face = bool(torch.rand(()) < 0.5)  # alike in all processes
+        torch.manual_seed((self.config.seed * 1_000_003 + iteration) * 4099 + self.world.rank)
+        figures = self._set_learning_rate(iteration)
+        parts = batch.to(self.device).parts(self.config.accumulate)
         generator_turn = (iteration + 1) % self.loss.critic_steps == 0
-        false_face = bool(torch.rand(()) < 0.5)
-        figures: dict[str, float] = {}
-        generated = None
-        if generator_turn or (self.critic and false_face):
-            with torch.set_grad_enabled(generator_turn), self._autocast():
-                faces = face_input(batch.reference, batch.target)
-                faces = faces.clone(memory_format=self.layout)
-                generated = self.generator(faces, batch.mel).float().contiguous()
+        painted: list[Tensor | None] = [None] * len(parts)
         if self.critic:
-            if false_face and generated is not None:
-                fake = Pair(generated.detach(), batch.mel)
-            else:
-                fake = Pair(batch.target, batch.unsynced)
-            figures |= self._critic_step(Pair(batch.target, batch.mel), fake)
-        if generator_turn and generated is not None:
-            figures |= self._generator_step(generated, batch)
+            if false_face or watch:
+                # One part alone is painted once for both steps; parts are painted again, since
+                # keeping all their graphs would cost the memory that they are there to save.
+                keep = generator_turn and len(parts) == 1
+                painted = [self._paint(part, keep) for part in parts]
+            if watch:
+                figures |= self._watch_critic(parts[0], painted[0])
+            figures |= self._critic_step(parts, painted, false_face)
+            if watch:
+                figures["gradient_critic"] = _gradient_norm(self.critic)
+        if generator_turn:
+            if len(parts) > 1 or painted[0] is None:
+                painted = [None] * len(parts)
+            figures |= self._generator_step(parts, painted, watch)
         return figures
 
-    def _critic_step(self, real: Pair, fake: Pair) -> dict[str, float]:
-        loss = self.loss
-        both = Pair(*(torch.cat(sides) for sides in zip(real, fake, strict=True)))
-        judgements = self._judge(both)
-        on_real, on_fake = judgements.chunk(2)
-        terms = loss.critic(on_real, on_fake)
-        if loss.penalty:
-            # The penalty differentiates twice, which asks for full precision.
-            penalty = loss.penalty(lambda pair: self._judge(pair, half=False), real, fake)
-            terms["penalty"] = loss.penalty_weight * penalty
-        self._descend("critic", terms)
-        return _figures("critic", terms)
+    def _paint(self, part: Batch, graph: bool) -> Tensor:
+        """The generator's faces, (B, 3, 96, 96); without a graph it is left as it was."""
+        faces = face_input(part.reference, part.target).clone(memory_format=self.layout)
+        with torch.set_grad_enabled(graph), _statistics(self.generator, graph), self._autocast():
+            painted: Tensor = self.generator(faces, part.mel)
+        return painted.to(part.target.dtype).contiguous()
 
-    def _generator_step(self, generated: Tensor, batch: Batch) -> dict[str, float]:
-        l1 = ((generated - batch.target).abs() * self.pixel_weights).mean()
+    def _critic_step(
+        self, parts: Sequence[Batch], painted: Sequence[Tensor | None], false_face: bool
+    ) -> dict[str, Tensor]:
+        sums: dict[str, Tensor] = {}
+        self.optimizers["critic"].zero_grad(set_to_none=True)
+        for part, faces in zip(parts, painted, strict=True):
+            real = Pair(part.target, part.mel)
+            fake = Pair(part.target, part.unsynced)
+            if false_face and faces is not None:
+                fake = Pair(faces.detach(), part.mel)
+            terms = self._critic_terms(part, real, fake)
+            if self.loss.penalty:
+                # The penalty differentiates twice, which asks for full precision.
+                penalty = self.loss.penalty(partial(self._judge, part, half=False), real, fake)
+                terms["penalty"] = self.loss.penalty_weight * penalty
+            _descend(terms, len(parts), sums)
+        self._move("critic")
+        return _figures("critic", sums)
+
+    def _critic_terms(self, part: Batch, real: Pair, fake: Pair) -> Terms:
+        both = Pair(*(torch.cat(sides) for sides in zip(real, fake, strict=True)))
+        on_real, on_fake = self._judge(part, both).chunk(2)
+        return self.loss.critic(Judged(real, on_real), Judged(fake, on_fake))
+
+    def _watch_critic(self, part: Batch, faces: Tensor | None) -> dict[str, Tensor]:
+        """The fake term for either kind of fake pair, whichever of them moves the critic."""
+        assert faces is not None
+        real = Pair(part.target, part.mel)
+        kinds = {
+            "critic_face": Pair(faces.detach(), part.mel),
+            "critic_audio": Pair(part.target, part.unsynced),
+        }
+        with torch.no_grad():
+            return {
+                name: self._critic_terms(part, real, fake)["fake"] for name, fake in kinds.items()
+            }
+
+    def _generator_step(
+        self, parts: Sequence[Batch], painted: Sequence[Tensor | None], watch: bool
+    ) -> dict[str, Tensor]:
+        sums: dict[str, Tensor] = {}
+        self.optimizers["generator"].zero_grad(set_to_none=True)
         critic_parameters = list(self.critic.parameters()) if self.critic else []
         _require_gradients(critic_parameters, False)
-        terms = self.loss.generator(l1, lambda: self._judge(Pair(generated, batch.mel)))
-        self._descend("generator", terms)
+        for part, faces in zip(parts, painted, strict=True):
+            if faces is None:
+                faces = self._paint(part, graph=True)
+            attempt = self._attempt(part, faces)
+            _descend(self.loss.generator(attempt), len(parts), sums)
         _require_gradients(critic_parameters, True)
+        self._move("generator")
         self.average.update_parameters(self.generator)
-        error = ((generated.detach() - batch.target) ** 2).mean((1, 2, 3))
+        assert faces is not None
+        figures = _figures("generator", sums) | {"l1": attempt.l1.detach()}
+        if watch:
+            figures["gradient_generator"] = _gradient_norm(self.generator)
+            figures["ssim"] = _ssim(faces.detach(), part.target)
+        error = ((faces.detach() - part.target) ** 2).mean((1, 2, 3))
         psnr = (-10 * torch.log10(error.clamp(min=1e-10))).mean()
-        return _figures("generator", terms) | {"l1": l1.item(), "psnr": psnr.item()}
+        return figures | {"psnr": psnr}
 
-    def _judge(self, pair: Pair, half: bool = True) -> Tensor:
+    def _attempt(self, part: Batch, faces: Tensor) -> _Attempt:
+        return _Attempt(
+            l1=((faces - part.target).abs() * self.pixel_weights).mean(),
+            generated=Pair(faces, part.mel),
+            true=Pair(part.target, part.mel),
+            judge=partial(self._judge, part),
+            sync=partial(self._sync, part, faces),
+        )
+
+    def _sync(self, part: Batch, faces: Tensor) -> Tensor:
+        assert self.expert is not None
+        windows = faces.view(-1, FRAMES, *faces.shape[1:])  # (B / 5, 5, 3, 96, 96)
+        middle = slice(FRAMES // 2, None, FRAMES)
+        with self._autocast():
+            return sync_loss(self.expert, windows, part.mel[middle], part.unsynced[middle])
+
+    def _judge(self, part: Batch, pair: Pair, half: bool = True) -> Tensor:
         assert self.critic is not None and self.loss.readout is not None
+        faces = pair.faces
+        if self.config.critic_reference:
+            times = len(faces) // len(part.reference)
+            faces = torch.cat([faces, part.reference.repeat(times, 1, 1, 1)], 1)
         with self._autocast(half):
-            face, audio = self.critic(*pair)
-        return self.loss.readout(face.float(), audio.float())
+            face, audio = self.critic(faces, pair.mel)
+        return self.loss.readout(face.to(pair.mel.dtype), audio.to(pair.mel.dtype))
 
-    def _descend(self, name: str, terms: Terms) -> None:
-        optimizer = self.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(list(terms.values())).sum())
-        optimizer.step()
+    def _move(self, name: str) -> None:
+        network = self.networks()[name]
+        self.world.average_gradients(network)
+        self.optimizers[name].step()
+        if name == "critic" and self.loss.clip:
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.clamp_(-self.loss.clip, self.loss.clip)
 
     def _autocast(self, half: bool = True) -> AbstractContextManager[None]:
         return torch.autocast(
             self.device.type, torch.bfloat16, enabled=half and self.half_precision
         )
 
-    def _set_learning_rate(self, iteration: int) -> None:
-        left = (self.iterations - iteration) / self.iterations
-        factor = min(1.0, left / self.decay) if self.decay else 1.0
+    def _set_learning_rate(self, iteration: int) -> dict[str, Tensor]:
+        """Raise the rate at the beginning and let it fall at the end, both in a straight line."""
+        config = self.config
+        factor = 1.0
+        if config.warmup:
+            factor = min(1.0, (iteration + 1) / config.warmup)
+        if config.decay:
+            left = (self.iterations - iteration) / self.iterations
+            factor = min(factor, left / config.decay)
+        rate = self.loss.optimizer.learning_rate * factor
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * factor
+                group["lr"] = rate
+        return {"learning_rate": torch.tensor(rate)}
 
 
-def _moving_average(
-    decay: float,
-) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """An exponential moving average that forgets the first, random weights quickly."""
+@dataclass(frozen=True)
+class _Attempt:
+    """What the generator made of a part of a batch: see `losses.Attempt`."""
 
-    @torch.no_grad()
-    def update(average: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        new = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        for kept, value in zip(average, current, strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(value, new)
-            else:
-                kept.copy_(value)
+    l1: Tensor
+    generated: Pair
+    true: Pair
+    judge: Judge
+    sync: Callable[[], Tensor]
 
-    return update
+    def fake(self) -> Judged:
+        return Judged(self.generated, self.judge(self.generated))
+
+    def real(self) -> Judged:
+        return Judged(self.true, self.judge(self.true))
+
+
+def _new_generator(config: TrainConfig) -> Generator:
+    generator = Generator(config.width)
+    initialise(generator, config.initialisation)
+    for module in _norms(generator):
+        module.momentum = config.norm_momentum
+    return generator
+
+
+def _new_critic(config: TrainConfig) -> Critic:
+    critic = Critic(config.width, config.critic_norm, config.critic_reference)
+    initialise(critic, config.initialisation)
+    return critic
+
+
+def _norms(network: nn.Module) -> Iterator[nn.BatchNorm2d]:
+    return (module for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+@contextmanager
+def _statistics(network: nn.Module, kept: bool) -> Iterator[None]:
+    """Let the running statistics of batch norm follow what is computed inside, or not."""
+    for module in _norms(network):
+        module.track_running_stats = kept
+    yield
+    for module in _norms(network):
+        module.track_running_stats = True
+
+
+def _descend(terms: Terms, parts: int, sums: dict[str, Tensor]) -> None:
+    """Add the gradients of one part's terms, and the terms themselves to `sums`."""
+    torch.autograd.backward(torch.stack(list(terms.values())).sum() / parts)
+    for name, term in terms.items():
+        sums[name] = sums.get(name, term.new_zeros(())) + term.detach() / parts
+
+
+def _gradient_norm(network: nn.Module) -> Tensor:
+    gradients = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+    norm: Tensor = torch.linalg.vector_norm(torch.cat(gradients))
+    return norm
 
 
 def _require_gradients(parameters: Iterable[nn.Parameter], required: bool) -> None:
@@ -195,6 +313,15 @@ def _require_gradients(parameters: Iterable[nn.Parameter], required: bool) -> No
         parameter.requires_grad_(required)
 
 
-def _figures(side: str, terms: Terms) -> dict[str, float]:
-    figures = {f"{side}_{name}": term.item() for name, term in terms.items()}
-    return {f"{side}_loss": sum(figures.values())} | figures
+def _ssim(generated: Tensor, true: Tensor) -> Tensor:
+    """The mean over the first few faces, each compared as 8-bit pictures."""
+    one, other = (
+        (faces[:SSIM_FACES].float() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        for faces in (generated, true)
+    )
+    return torch.tensor([ssim(a, b) for a, b in zip(one, other, strict=True)]).mean()
+
+
+def _figures(side: str, terms: Terms) -> dict[str, Tensor]:
+    figures = {f"{side}_{name}": term for name, term in terms.items()}
+    return {f"{side}_loss": torch.stack(list(terms.values())).sum()} | figures

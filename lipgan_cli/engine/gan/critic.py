@@ -6,17 +6,19 @@ is no batch norm in it, so it may stand under a gradient penalty.
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from lipgan_cli.engine.gan.generator import WIDTH
 
 
 def _layer(
-    inputs: int, outputs: int, kernel: int, stride: int | tuple[int, int], padding: int
+    norm: bool, inputs: int, outputs: int, kernel: int, stride: int | tuple[int, int], padding: int
 ) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding),
-        nn.InstanceNorm2d(outputs),
+        nn.InstanceNorm2d(outputs) if norm else nn.Identity(),
         nn.LeakyReLU(0.2),
     )
 
@@ -30,29 +32,31 @@ class Critic(nn.Module):
     """Embeds faces and sounds in one space; a readout turns the pair into a judgement.
 
     The instance norm after the first convolution cancels contrast and most of the brightness:
-    the critic hardly sees colour.
+    the critic hardly sees colour. For experiments the norm can be left out, and with `reference`
+    its faces have six channels, the judged face and a reference of the same person.
     """
 
-    def __init__(self, width: int = WIDTH) -> None:
+    def __init__(self, width: int = WIDTH, norm: bool = True, reference: bool = False) -> None:
         super().__init__()
-        w = width
+        w, layer = width, partial(_layer, norm)
+        self.reference = reference
         self.face = nn.Sequential(
-            _layer(3, 2 * w, 7, 2, 3),  # 48
-            _layer(2 * w, 4 * w, 5, 2, 2),  # 24
-            _layer(4 * w, 8 * w, 3, 2, 1),  # 12
-            _layer(8 * w, 16 * w, 3, 2, 1),  # 6
-            _layer(16 * w, 16 * w, 3, 2, 1),  # 3
+            layer(6 if reference else 3, 2 * w, 7, 2, 3),  # 48
+            layer(2 * w, 4 * w, 5, 2, 2),  # 24
+            layer(4 * w, 8 * w, 3, 2, 1),  # 12
+            layer(8 * w, 16 * w, 3, 2, 1),  # 6
+            layer(16 * w, 16 * w, 3, 2, 1),  # 3
             _embedding(16 * w),  # 1
         )
         self.audio = nn.Sequential(
-            _layer(1, w, 3, 1, 1),  # 80 x 27
-            _layer(w, 2 * w, 3, 3, 1),  # 27 x 9
-            _layer(2 * w, 4 * w, 3, (3, 1), 1),  # 9 x 9
-            _layer(4 * w, 8 * w, 3, 3, 1),  # 3 x 3
-            _layer(8 * w, 16 * w, 3, 1, 1),  # 3 x 3
+            layer(1, w, 3, 1, 1),  # 80 x 27
+            layer(w, 2 * w, 3, 3, 1),  # 27 x 9
+            layer(2 * w, 4 * w, 3, (3, 1), 1),  # 9 x 9
+            layer(4 * w, 8 * w, 3, 3, 1),  # 3 x 3
+            layer(8 * w, 16 * w, 3, 1, 1),  # 3 x 3
             _embedding(16 * w),  # 1 x 1
         )
 
     def forward(self, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed faces (B, 3, 96, 96) in [0, 1] and mel (B, 1, 80, 27): two (B, 16 * width)."""
+        """Embed faces (B, 3 or 6, 96, 96) in [0, 1] and mel (B, 1, 80, 27): two (B, 16 * width)."""
         return self.face(faces).flatten(1), self.audio(mel).flatten(1)

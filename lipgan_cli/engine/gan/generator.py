@@ -18,9 +18,6 @@ WIDTH = 32
 MASK_ROW = SIDE // 2
 """First row of the target face that is hidden from the network."""
 
-_MOMENTUM = 0.2
-"""Batch-norm momentum: Keras counts what it keeps (0.8), PyTorch what it takes in."""
-
 
 class Block(nn.Module):
     """A convolution, batch norm and ReLU, then residual units at the same size."""
@@ -30,7 +27,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.convolution = convolution
-        self.norm: nn.Module = nn.BatchNorm2d(channels, momentum=_MOMENTUM)
+        self.norm: nn.Module = nn.BatchNorm2d(channels)
         self.units = nn.ModuleList(ResidualUnit(channels) for _ in range(units))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,7 +43,7 @@ class ResidualUnit(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, channels, 3, 1, 1)
-        self.norm: nn.Module = nn.BatchNorm2d(channels, momentum=_MOMENTUM)
+        self.norm: nn.Module = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.norm(self.convolution(x)) + x)

@@ -2,76 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from lipgan_cli.engine.config import OptimizerConfig, Variant
 from lipgan_cli.engine.gan import penalties, readouts
-from lipgan_cli.engine.gan.penalties import Penalty
+from lipgan_cli.engine.gan.penalties import Pair, Penalty
 from lipgan_cli.engine.gan.readouts import Readout
 
 Terms = dict[str, Tensor]
 """Named scalars that add up to a loss; the names appear in the training log."""
 
-Verdict = Callable[[], Tensor]
-"""Asks the critic for its judgement (B,) of the generated faces with the true sound."""
+
+class Judged(NamedTuple):
+    """Pairs and the critic's judgement of them, (B,)."""
+
+    pair: Pair
+    score: Tensor
 
 
-class Loss(Protocol):
-    """A strategy: its terms, its readout, its schedule and its penalty.
+class Attempt(Protocol):
+    """What the generator made, and what may be asked about it: nothing unasked is computed."""
+
+    @property
+    def l1(self) -> Tensor:
+        """The mouth-weighted L1 distance of the generated faces from the true ones, a scalar."""
+
+    def fake(self) -> Judged:
+        """The generated faces with their true sound."""
+
+    def real(self) -> Judged:
+        """The true faces with the same sound."""
+
+    def sync(self) -> Tensor:
+        """The lip-sync expert's loss of each window of generated faces, (B / 5,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """What every strategy has, and the control: L1 alone, without a critic.
 
     The core adds the terms, takes the steps and logs them; a strategy holds no state.
+
+    Attributes:
+        readout: how the critic's embeddings become judgements; None is no critic.
+        critic_steps: critic steps for every generator step, at least 1.
+        penalty: the critic's gradient penalty, if it has one.
+        penalty_weight: what the penalty is multiplied by (lambda).
+        clip: bound of the critic's weights after each step; 0 is none.
+        optimizer: Adam's parameters, for both networks.
+        l1_weight: of the reconstruction in the generator's loss; 0 leaves it out.
+        critic_weight: of the critic's part in the generator's loss; 0 leaves it out.
+        expert_weight: of the lip-sync expert's part in the generator's loss; 0 leaves it out.
     """
-
-    @property
-    def readout(self) -> Readout | None:
-        """How embeddings become judgements; None for a strategy without a critic."""
-
-    @property
-    def critic_steps(self) -> int:
-        """Critic steps for every generator step, at least 1."""
-
-    @property
-    def penalty(self) -> Penalty | None:
-        """The critic's gradient penalty, if it has one."""
-
-    @property
-    def penalty_weight(self) -> float:
-        """What the penalty is multiplied by (lambda)."""
-
-    @property
-    def optimizer(self) -> OptimizerConfig:
-        """Adam's parameters that go with this strategy, for both networks."""
-
-    def critic(self, real: Tensor, fake: Tensor) -> Terms:
-        """The critic's terms from its judgements (B,) of real and of fake pairs."""
-
-    def generator(self, l1: Tensor, verdict: Verdict) -> Terms:
-        """The generator's terms; a strategy that needs no verdict does not pay for one."""
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """L1 alone, without a critic: the control that every other strategy is held against."""
 
     readout: Readout | None = None
     critic_steps: int = 1
     penalty: Penalty | None = None
     penalty_weight: float = 0.0
+    clip: float = 0.0
     optimizer: OptimizerConfig = OptimizerConfig(1e-3, 0.5, 0.999)
+    l1_weight: float = 1.0
+    critic_weight: float = 0.0
+    expert_weight: float = 0.0
 
-    def critic(self, real: Tensor, fake: Tensor) -> Terms:
+    def critic(self, real: Judged, fake: Judged) -> Terms:
+        """The critic's terms; those that fake pairs decide are called `fake`."""
         return {}
 
-    def generator(self, l1: Tensor, verdict: Verdict) -> Terms:
-        return {"l1": l1}
+    def adversarial(self, attempt: Attempt) -> Tensor:
+        """The critic's part in the generator's loss, unweighted."""
+        raise NotImplementedError
+
+    def generator(self, attempt: Attempt) -> Terms:
+        """The generator's terms; what has no weight is not computed."""
+        terms = {}
+        if self.l1_weight:
+            terms["l1"] = self.l1_weight * attempt.l1
+        if self.critic_weight:
+            terms["critic"] = self.critic_weight * self.adversarial(attempt)
+        if self.expert_weight:
+            terms["expert"] = self.expert_weight * attempt.sync().mean()
+        return terms
 
 
-@dataclass(frozen=True)
-class Contrastive:
+@dataclass(frozen=True, kw_only=True)
+class Contrastive(Loss):
     """LipGAN: real pairs are pulled together, fake ones pushed apart up to a margin.
 
     KR et al. 2019 (arXiv:2003.00418) and thesis equations 3.16 and 3.21, with the critic
@@ -80,32 +102,26 @@ class Contrastive:
     """
 
     margin: float = 2.0
-    weight: float = 0.01
     readout: Readout | None = readouts.distance
-    critic_steps: int = 1
-    penalty: Penalty | None = None
-    penalty_weight: float = 0.0
-    optimizer: OptimizerConfig = OptimizerConfig(1e-3, 0.5, 0.999)
+    critic_weight: float = 0.01
 
-    def critic(self, real: Tensor, fake: Tensor) -> Terms:
+    def critic(self, real: Judged, fake: Judged) -> Terms:
         return {
-            "real": (real**2).mean() / 4,
-            "fake": ((self.margin - fake).clamp(min=0) ** 2).mean() / 4,
+            "real": (real.score**2).mean() / 4,
+            "fake": ((self.margin - fake.score).clamp(min=0) ** 2).mean() / 4,
         }
 
-    def generator(self, l1: Tensor, verdict: Verdict) -> Terms:
-        return {
-            "l1": l1,
-            "contrastive": self.weight * (verdict() ** 2).mean() / 2,
-        }
+    def adversarial(self, attempt: Attempt) -> Tensor:
+        return (attempt.fake().score ** 2).mean() / 2
 
 
-@dataclass(frozen=True)
-class Wasserstein:
-    """WGAN-GP: the critic's gap between real and fake estimates a distance of distributions.
+@dataclass(frozen=True, kw_only=True)
+class Wasserstein(Loss):
+    """The critic's gap between real and fake estimates a distance of distributions.
 
-    Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1: critic mean(fake) - mean(real) +
-    lambda * penalty; generator -mean(fake).
+    Arjovsky et al. 2017 (arXiv:1701.07875), equation 2: critic mean(fake) - mean(real); generator
+    -mean(fake). What keeps the critic's slope in bounds makes the members of the family:
+    a penalty (WGAN-GP, Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1) or clipped weights.
     """
 
     readout: Readout | None = readouts.joint
@@ -113,29 +129,118 @@ class Wasserstein:
     penalty: Penalty | None = penalties.interpolated
     penalty_weight: float = 10.0
     optimizer: OptimizerConfig = OptimizerConfig(1e-4, 0.5, 0.9)
+    l1_weight: float = 0.0
+    critic_weight: float = 1.0
 
-    def critic(self, real: Tensor, fake: Tensor) -> Terms:
-        return {"real": -real.mean(), "fake": fake.mean()}
+    def critic(self, real: Judged, fake: Judged) -> Terms:
+        return {"real": -real.score.mean(), "fake": fake.score.mean()}
 
-    def generator(self, l1: Tensor, verdict: Verdict) -> Terms:
-        return {"critic": -verdict().mean()}
+    def adversarial(self, attempt: Attempt) -> Tensor:
+        return -attempt.fake().score.mean()
 
 
-@dataclass(frozen=True)
-class L1Wasserstein(Wasserstein):
-    """The thesis's L1WGAN-GP: a Wasserstein critic beside a generator trained by L1 alone.
+@dataclass(frozen=True, kw_only=True)
+class Transport(Wasserstein):
+    """c-transform WGAN: the critic's value on fakes follows from that on reals, by a cost.
 
-    No gradient of the critic reaches the generator (thesis section 3.5): it is L1 training with
-    this strategy's optimiser and schedule.
+    Mallasto et al. 2019 (arXiv:1910.03875), the c-transform and the (c, epsilon)-transform: the
+    dual maximises mean(f(x)) + mean(f^c(y)) with f^c(y) = min_i (c(x_i, y) - f(x_i)), so that no
+    penalty is needed; the generator minimises mean(f^c(y)). With epsilon > 0 the minimum is the
+    soft one of entropic transport, -eps * log(mean_i exp((f(x_i) - c(x_i, y)) / eps)).
     """
 
-    def generator(self, l1: Tensor, verdict: Verdict) -> Terms:
-        return {"l1": l1}
+    epsilon: float = 0.0
+    penalty: Penalty | None = None
+    penalty_weight: float = 0.0
+
+    def critic(self, real: Judged, fake: Judged) -> Terms:
+        return {"real": -real.score.mean(), "fake": -self.transform(real, fake.pair).mean()}
+
+    def adversarial(self, attempt: Attempt) -> Tensor:
+        return self.transform(attempt.real(), attempt.fake().pair).mean()
+
+    def transform(self, real: Judged, fake: Pair) -> Tensor:
+        """The critic's c-transform at each fake pair, (B,)."""
+        reach = transport_cost(real.pair, fake) - real.score[:, None]  # (real, fake)
+        if not self.epsilon:
+            return reach.amin(0)
+        soft = torch.logsumexp(-reach / self.epsilon, 0) - math.log(len(reach))
+        return -self.epsilon * soft
+
+
+def transport_cost(real: Pair, fake: Pair) -> Tensor:
+    """The distance of every real from every fake pair, (B, B): in faces and in sound.
+
+    c = sqrt(|S - S'|^2 / n_S + |A - A'|^2 / (64 n_A)), the root mean square difference of the
+    pixels in [0, 1] and of the mel scaled to an eighth, its range. The sound is in it, else a face
+    could be carried to the face of another sound at no cost, and the critic would be blind to sync.
+    """
+    faces = torch.cdist(real.faces.flatten(1), fake.faces.flatten(1)) ** 2
+    sound = torch.cdist(real.mel.flatten(1), fake.mel.flatten(1)) ** 2
+    mean = faces / real.faces[0].numel() + sound / (64 * real.mel[0].numel())
+    return (mean + 1e-12).sqrt()  # the root has no slope at 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversarial(Loss):
+    """GAN: the critic's judgement is the logit of being real, and the generator plays against it.
+
+    Goodfellow et al. 2014 (arXiv:1406.2661), equation 1: critic -log D(real) - log(1 - D(fake));
+    generator log(1 - D(fake)). Adam as in Radford et al. 2015 (arXiv:1511.06434).
+    """
+
+    readout: Readout | None = readouts.joint
+    optimizer: OptimizerConfig = OptimizerConfig(2e-4, 0.5, 0.999)
+    l1_weight: float = 0.0
+    critic_weight: float = 1.0
+
+    def critic(self, real: Judged, fake: Judged) -> Terms:
+        return {"real": softplus(-real.score).mean(), "fake": softplus(fake.score).mean()}
+
+    def adversarial(self, attempt: Attempt) -> Tensor:
+        return -softplus(attempt.fake().score).mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonSaturating(Adversarial):
+    """GAN whose generator maximises log D(fake): Goodfellow et al. 2014, end of section 3."""
+
+    def adversarial(self, attempt: Attempt) -> Tensor:
+        return softplus(-attempt.fake().score).mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeastSquares(Adversarial):
+    """LSGAN: Mao et al. 2017 (arXiv:1611.04076), equation 9, labels 1 for real and 0 for fake."""
+
+    def critic(self, real: Judged, fake: Judged) -> Terms:
+        return {"real": ((real.score - 1) ** 2).mean() / 2, "fake": (fake.score**2).mean() / 2}
+
+    def adversarial(self, attempt: Attempt) -> Tensor:
+        return ((attempt.fake().score - 1) ** 2).mean() / 2
 
 
 STRATEGIES: Mapping[Variant, Loss] = {
+    Variant.L1: Loss(),
     Variant.LIPGAN: Contrastive(),
     Variant.WGAN_GP: Wasserstein(),
-    Variant.L1WGAN_GP: L1Wasserstein(),
-    Variant.L1: Reconstruction(),
+    # No gradient of the critic reaches this generator (thesis, section 3.5).
+    Variant.L1WGAN_GP: Wasserstein(l1_weight=1.0, critic_weight=0.0),
+    # A 1-Lipschitz critic pulls a sample with slope 1, mean L1 with 1 / sqrt(27648) = 0.006.
+    Variant.WGAN_GP_L1: Wasserstein(l1_weight=100.0),
+    Variant.WGAN_LP: Wasserstein(penalty=penalties.one_sided),
+    Variant.WGAN_DIV: Wasserstein(penalty=penalties.sixth_power, penalty_weight=2.0),
+    Variant.WGAN_C: Transport(),
+    Variant.WGAN_C_EPS: Transport(epsilon=0.01),
+    # RMSprop, which the paper asks for, is Adam without momentum.
+    Variant.WGAN: Wasserstein(
+        penalty=None, penalty_weight=0.0, clip=0.01, optimizer=OptimizerConfig(5e-5, 0.0, 0.99)
+    ),
+    Variant.LSGAN: LeastSquares(),
+    Variant.GAN: Adversarial(),
+    Variant.NSGAN: NonSaturating(),
+    Variant.DRAGAN: NonSaturating(penalty=penalties.around_real, penalty_weight=10.0),
+    # Prajwal et al. 2020 (arXiv:2008.10010), section 3.3: weight 0.03.
+    Variant.EXPERT: Loss(expert_weight=0.03),
+    Variant.LIPGAN_EXPERT: Contrastive(expert_weight=0.03),
 }

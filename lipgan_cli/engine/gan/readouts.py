@@ -23,6 +23,11 @@ def distance(face: Tensor, audio: Tensor) -> Tensor:
     return apart
 
 
+def closeness(face: Tensor, audio: Tensor) -> Tensor:
+    """Minus the distance, for strategies whose critic is great where the two belong together."""
+    return -distance(face, audio)
+
+
 def joint(face: Tensor, audio: Tensor) -> Tensor:
     """The dot product, scaled by the square root of the size; great where they belong together."""
     return (face * audio).sum(1) / math.sqrt(face.shape[1])

@@ -2,6 +2,7 @@
 
 config.json                 every setting
 initial.safetensors         the weights that the run began with, where it was given some
+expert.safetensors          the lip-sync expert, where the strategy has one
 log.jsonl                   figures of iterations and of evaluations
 sheets/00000600.png         reference, generated face, ground truth
 checkpoints/00000600/       what a run resumes from
@@ -20,20 +21,27 @@ from lipgan_cli.engine.config import TrainConfig
 from lipgan_cli.engine.data.dataset import Clip, Dataset
 from lipgan_cli.engine.data.samples import Draws
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.gan.expert import FRAMES
 from lipgan_cli.engine.gan.packing import load_generator
+from lipgan_cli.engine.gan.recipes import strategy
 from lipgan_cli.engine.paths import atomic_path, runs_dir
+from lipgan_cli.engine.run.expert import copy_expert
 
 
-def new_run(config: TrainConfig, name: str | None = None) -> Path:
+def new_run(config: TrainConfig, name: str | None = None, processes: int = 1) -> Path:
     """Make the folder of a new run, with its config and the weights that it begins with.
 
     Raises:
-        InputError: the dataset or the initial weights cannot be used, or a run of that name exists.
+        InputError: the settings do not go together, the dataset or given weights cannot be used,
+            or a run of that name exists.
     """
+    check_batch(config, processes)
     clips = Dataset.open(Path(config.dataset)).clips(config.subset)
-    Draws(clips, config, 1)
+    Draws(clips, config, 1, window=window_of(config))
     if config.initial:
         _check_width(config)
+    if config.expert and window_of(config) == 1:
+        raise InputError(f"{config.variant} uses no expert: no --expert", "leave it out")
     config = dataclasses.replace(config, clips=_digest(clips))
     if name is not None and (Path(name).name != name or name == ".."):
         raise InputError(f"{name!r} cannot name a run", "give a name without a folder")
@@ -46,7 +54,31 @@ def new_run(config: TrainConfig, name: str | None = None) -> Path:
         (temporary / "config.json").write_text(config.to_json(), "utf-8")
         if config.initial:
             shutil.copyfile(config.initial, initial_weights(temporary))
+        if config.expert:
+            copy_expert(Path(config.expert), temporary)
     return run
+
+
+def window_of(config: TrainConfig) -> int:
+    """How many consecutive frames a run's samples come in: the expert's window, or one."""
+    return FRAMES if strategy(config).expert_weight else 1
+
+
+def check_batch(config: TrainConfig, processes: int) -> None:
+    """Check that a batch can be divided as the run does it.
+
+    Raises:
+        InputError: it cannot.
+    """
+    window = window_of(config)
+    parts = processes * config.accumulate
+    if config.batch % (parts * window) or config.batch < 2 * parts:
+        least = parts * max(window, 2)  # batch norm needs two samples
+        raise InputError(
+            f"a batch of {config.batch} cannot be divided: {processes} processes,"
+            f" {config.accumulate} parts, windows of {window} frames",
+            f"--batch {max(1, config.batch // least) * least}",
+        )
 
 
 def _check_width(config: TrainConfig) -> None:

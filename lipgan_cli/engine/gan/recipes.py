@@ -1,0 +1,86 @@
+"""Which loss a run gets: its variant's row, the thesis's if asked for, and what the run sets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from lipgan_cli.engine.config import PenaltyName, ReadoutName, Recipe, TrainConfig, Variant
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.gan import penalties, readouts
+from lipgan_cli.engine.gan.losses import STRATEGIES, Contrastive, Loss, Wasserstein
+from lipgan_cli.engine.gan.penalties import Penalty
+from lipgan_cli.engine.gan.readouts import Readout
+
+THESIS: Mapping[Variant, Loss] = {
+    Variant.LIPGAN: Contrastive(critic_weight=1.0),
+    Variant.WGAN_GP: Wasserstein(readout=readouts.additive, penalty=penalties.at_fake),
+    Variant.L1WGAN_GP: Wasserstein(
+        readout=readouts.additive, penalty=penalties.at_fake, l1_weight=1.0, critic_weight=0.0
+    ),
+}
+"""The thesis's tables 5.3 and 5.4, its concatenated readout and its printed penalty."""
+
+_READOUTS: Mapping[ReadoutName, Readout] = {
+    ReadoutName.DISTANCE: readouts.distance,
+    ReadoutName.CLOSENESS: readouts.closeness,
+    ReadoutName.JOINT: readouts.joint,
+    ReadoutName.ADDITIVE: readouts.additive,
+}
+
+_PENALTIES: Mapping[PenaltyName, Penalty] = {
+    PenaltyName.INTERPOLATED: penalties.interpolated,
+    PenaltyName.ONE_SIDED: penalties.one_sided,
+    PenaltyName.SIXTH_POWER: penalties.sixth_power,
+    PenaltyName.AROUND_REAL: penalties.around_real,
+    PenaltyName.AT_FAKE: penalties.at_fake,
+}
+
+
+def strategy(config: TrainConfig) -> Loss:
+    """The strategy that a run asks for: its variant's row, with what the run sets otherwise.
+
+    Raises:
+        InputError: the recipe has no such variant, or a setting has nothing to act on.
+    """
+    rows = THESIS if config.recipe is Recipe.THESIS else STRATEGIES
+    if config.variant not in rows:
+        names = ", ".join(rows)
+        raise InputError(f"the recipe thesis has no variant {config.variant}", f"it has {names}")
+    loss = rows[config.variant]
+    own: dict[str, Any] = {
+        "readout": config.readout and _READOUTS[config.readout],
+        "critic_steps": config.critic_steps,
+        "penalty": config.penalty and _PENALTIES[config.penalty],
+        "penalty_weight": config.penalty_weight,
+        "l1_weight": config.l1_weight,
+        "critic_weight": config.critic_weight,
+        "expert_weight": config.expert_weight,
+    }
+    given = {name: value for name, value in own.items() if value is not None}
+    _check(loss, given, config.variant)
+    adam: dict[str, Any] = {"learning_rate": config.learning_rate, "beta1": config.beta1}
+    optimizer = dataclasses.replace(
+        loss.optimizer, **{name: value for name, value in adam.items() if value is not None}
+    )
+    return dataclasses.replace(loss, optimizer=optimizer, **given)
+
+
+def _check(loss: Loss, given: Mapping[str, object], variant: Variant) -> None:
+    critics = {"readout", "penalty", "penalty_weight", "critic_weight"}
+    for name in sorted(given.keys() & critics):
+        if loss.readout is None:
+            raise InputError(
+                f"{variant} has no critic: no --{name.replace('_', '-')}", "leave it out"
+            )
+    apart = (readouts.distance,)
+    if (given.get("readout", loss.readout) in apart) != (loss.readout in apart):
+        raise InputError(
+            f"the readout distance goes with lipgan, the others with the other variants: {variant}",
+            "closeness is minus the distance",
+        )
+    if "penalty_weight" in given and loss.penalty is None and "penalty" not in given:
+        raise InputError(f"{variant} has no penalty: no --penalty-weight", "give --penalty too")
+    if "penalty" in given and loss.penalty is None and "penalty_weight" not in given:
+        raise InputError(f"{variant} has no weight for a penalty", "give --penalty-weight too")
