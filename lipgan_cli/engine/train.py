@@ -23,6 +23,7 @@ from lipgan_cli.engine.data.samples import Draws, batches
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.gan.checkpoint import Checkpoints, State, read_state, weights_file
 from lipgan_cli.engine.gan.core import Core
+from lipgan_cli.engine.gan.device import tune
 from lipgan_cli.engine.gan.expert import Expert
 from lipgan_cli.engine.gan.inference import Animator
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
@@ -128,6 +129,7 @@ class _Loop:
 
     def __init__(self, run: Path, session: Session, progress: Progress, world: World) -> None:
         self.run, self.session, self.progress, self.world = run, session, progress, world
+        tune(session.device)
         self.config = config = read_config(run)
         loss = strategy(config)
         dataset = Dataset.open(Path(config.dataset))
