@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -258,14 +257,13 @@ def train(
         int, typer.Option(min=0, help="Processes that load samples.", rich_help_panel=_SESSION)
     ] = 0,
     max_minutes: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0,
             help="End the session with a checkpoint after this time.",
             rich_help_panel=_SESSION,
-            show_default=False,
         ),
-    ] = math.inf,
+    ] = None,
     device: Device = None,
     json: Json = False,
     quiet: Quiet = False,

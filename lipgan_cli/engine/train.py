@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import signal
 import threading
 import time
@@ -66,12 +65,12 @@ class Session:
     Attributes:
         device: what computes.
         workers: processes that load samples; 0 loads them in this one.
-        minutes: after which the stretch ends with a checkpoint; infinite for never.
+        minutes: after which the stretch ends with a checkpoint; None for never.
     """
 
     device: torch.device
     workers: int = 0
-    minutes: float = math.inf
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ class _Loop:
     def work(self) -> None:
         """Take every iteration that is left, unless time or patience ends first."""
         began = saved = time.monotonic()
-        first = self.done
+        first, limit = self.done, self.session.minutes
         with (
             open_log(self.run, first) if self.world.first else nullcontext() as log,
             _deferred_interrupt() as interrupted,
@@ -185,7 +184,7 @@ class _Loop:
                 self.done += 1
                 task.advance()
                 now = time.monotonic()
-                out_of_time = now - began > 60 * self.session.minutes
+                out_of_time = limit is not None and now - began > 60 * limit
                 end = self.world.most(2 if interrupted() else int(out_of_time))
                 save = bool(end) or self._due() or now - saved > SAVE_SECONDS
                 if watch or save or now - self.shown > SHOW_SECONDS:
