@@ -35,6 +35,7 @@ from lipgan_cli.engine.run.folder import (
     training_clips,
 )
 from lipgan_cli.engine.run.log import Log, open_log
+from lipgan_cli.engine.run.plots import draw
 from lipgan_cli.engine.run.sheets import write_sheet
 
 SAVE_SECONDS = 600
@@ -60,7 +61,13 @@ class TrainSummary:
     figures: dict[str, object]
 
 
-def train(run: Path, device: torch.device, progress: Progress, workers: int = 0) -> TrainSummary:
+def train(
+    run: Path,
+    device: torch.device,
+    progress: Progress,
+    workers: int = 0,
+    tensorboard: bool = False,
+) -> TrainSummary:
     """Train `run` from its newest checkpoint, or from the start, to its end.
 
     The first Ctrl-C ends the iteration under way, saves a checkpoint and raises
@@ -68,13 +75,13 @@ def train(run: Path, device: torch.device, progress: Progress, workers: int = 0)
 
     Raises:
         InputError: the dataset cannot be used or has changed, a checkpoint does not fit, or another
-            process trains this run.
+            process trains this run; `tensorboard` and it is not installed.
         LipganError: the losses are no longer numbers, or nothing can be written.
     """
     with locked(run):
         session = _Session(run, device, progress)
         began, first = time.monotonic(), session.done
-        session.work(workers)
+        session.work(workers, tensorboard)
         seconds = time.monotonic() - began
         return TrainSummary(
             run=run,
@@ -93,9 +100,9 @@ class _Session:
         self.config = config = read_config(run)
         dataset = Dataset.open(Path(config.dataset))
         clips = training_clips(dataset, config)
-        epoch = max(1, sum(len(clip) for clip in clips) // config.batch)
-        self.iterations = config.iterations or config.epochs * epoch
-        self.every = config.evaluate_every or epoch
+        frames = sum(len(clip) for clip in clips)
+        self.iterations = config.planned_iterations(frames)
+        self.every = config.evaluate_every or config.iterations_of_an_epoch(frames)
         self.draws = Draws(clips, config, self.iterations)
         self.held_out = held_out_clips(dataset, config)
         self.core = Core(STRATEGIES[config.variant], config, self.iterations, device)
@@ -109,12 +116,12 @@ class _Session:
         """Iterations done, as of the newest checkpoint."""
         return self.state.iteration
 
-    def work(self, workers: int) -> None:
+    def work(self, workers: int, tensorboard: bool) -> None:
         """Take every iteration that is left."""
         began = saved = time.monotonic()
         first = done = self.done
         with (
-            open_log(self.run, first) as log,
+            open_log(self.run, first, tensorboard) as log,
             _deferred_interrupt() as interrupted,
             self.progress.task(f"training {self.run.name}", self.iterations, "iterations") as task,
         ):
@@ -164,6 +171,14 @@ class _Session:
         self.state = State(done, _mouth_psnr(measured.total.right), brief(measured))
         self.checkpoints.describe(self.state)
         log.write(done, {"evaluation": self.state.figures})
+        self._draw()
+
+    def _draw(self) -> None:
+        """Draw the log's figures; a failure to is told, and is no reason to end days of work."""
+        try:
+            draw(self.run)
+        except Exception as error:
+            self.progress.note(f"the plots could not be drawn: {error!r}")
 
 
 def brief(figures: ProtocolFigures) -> dict[str, object]:
