@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lipgan_cli.cli import console
+from lipgan_cli.cli import console, runs
 from lipgan_cli.cli.options import Device, Json, Quiet
 from lipgan_cli.engine.config import TrainConfig, Variant
 from lipgan_cli.engine.errors import InputError
@@ -87,6 +87,12 @@ def train(
         int, typer.Option(min=1, help="Test clips a speaker in an evaluation.")
     ] = TrainConfig.evaluate_clips,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load samples.")] = 0,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the log for TensorBoard too.")
+    ] = False,
+    list_runs: Annotated[
+        bool, typer.Option("--list", help="Show the runs that there are, and do nothing else.")
+    ] = False,
     device: Device = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -96,11 +102,17 @@ def train(
     Every evaluation measures held-out clips, writes a checkpoint and a sheet of generated faces.
     Ctrl-C saves a checkpoint before it stops; --resume goes on from there.
     """
+    if list_runs:
+        runs.print_runs(json)
+        return
     from lipgan_cli.engine import train as engine
     from lipgan_cli.engine.data.dataset import resolve
     from lipgan_cli.engine.gan.device import choose_device
+    from lipgan_cli.engine.run.events import check_tensorboard
     from lipgan_cli.engine.run.folder import find_run, new_run
 
+    if tensorboard:
+        check_tensorboard()
     chosen = choose_device(device)
     if resume is not None:
         _refuse_new_settings(context)
@@ -129,7 +141,7 @@ def train(
             evaluate_clips=evaluate_clips,
         )
         run = new_run(config, name)
-    summary = engine.train(run, chosen, console.progress(quiet), workers)
+    summary = engine.train(run, chosen, console.progress(quiet), workers, tensorboard)
     if json:
         console.print_json(summary)
     else:
@@ -138,7 +150,7 @@ def train(
 
 def _refuse_new_settings(context: typer.Context) -> None:
     """A resumed run keeps the settings that it was begun with."""
-    free = {"resume", "workers", "device", "json", "quiet"}
+    free = {"resume", "workers", "tensorboard", "device", "json", "quiet"}
     for name in context.params.keys() - free:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
