@@ -119,7 +119,8 @@ def test_ctrl_c_saves_and_resume_goes_on(lipgan, home, prepare_toy, monkeypatch)
 
 def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, prepare_toy):
     data = prepare_toy({"s1/a": 14})
-    arguments = ("--data", data, "--variant", "l1", *FEW, "--iterations", 12)
+    few = (*FEW, "--iterations", 12, "--evaluate-every", 4)
+    arguments = ("--data", data, "--variant", "l1", *few)
     code = "import sys; from lipgan_cli.cli import run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "train", "--name", "killed", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -369,3 +370,31 @@ def test_a_new_run_keeps_its_config(prepare_toy):
     kept = TrainConfig.from_json((run / "config.json").read_text("utf-8"))
     assert replace(kept, clips="") == config
     assert find_run("a [b] ü") == run
+
+
+def test_plots_are_drawn_and_events_written_as_training_goes(lipgan, home, prepare_toy):
+    pytest.importorskip("tensorboard")
+    arguments = ("--data", prepare_toy({"s1/a": 14}), "--variant", "l1", "--name", "toy", *FEW)
+    assert lipgan("train", *arguments, "--iterations", 2).code == 0
+    run = home / "runs" / "toy"
+    plots = {path.name for path in (run / "plots").iterdir()}
+    assert {"losses.png", "quality.png", "evaluations.png"} <= plots
+    assert not (run / "tensorboard").exists()
+    assert lipgan("train", "--resume", "toy", "--tensorboard").code == 0
+    assert len(list((run / "tensorboard").iterdir())) == 1
+
+
+def test_plots_that_cannot_be_drawn_are_told_and_do_not_end_the_run(
+    lipgan, home, prepare_toy, monkeypatch
+):
+    def fail(run):
+        raise OSError("the disk is\nfull")
+
+    monkeypatch.setattr("lipgan_cli.engine.train.draw", fail)
+    data = prepare_toy({"s1/a": 14})
+    ran = lipgan("train", "--data", data, "--variant", "l1", "--name", "toy", *FEW)
+    assert ran.code == 0
+    notes = [line for line in ran.stderr.splitlines() if "the plots could not be drawn" in line]
+    assert len(notes) == 2  # evaluations at 2 and 3
+    assert "OSError" in notes[0]
+    assert ran.stdout == f"{home / 'runs' / 'toy' / 'weights.safetensors'}\n"

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
@@ -38,8 +39,8 @@ def print_result(text: object) -> None:
 def print_json(data: object) -> None:
     """Print `data` as JSON on stdout.
 
-    Dataclasses become objects, paths text; an infinite or undefined number, which JSON cannot
-    write, becomes null.
+    Dataclasses become objects, paths and times text; an infinite or undefined number, which JSON
+    cannot write, becomes null.
     """
     print_result(json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False))
 
@@ -209,6 +210,8 @@ def _plain(value: object) -> object:
         return number if math.isfinite(number) else None
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: _plain(getattr(value, name)) for name in names}

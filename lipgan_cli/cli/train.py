@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lipgan_cli.cli import console
+from lipgan_cli.cli import console, runs
 from lipgan_cli.cli.options import Device, Json, Quiet
 from lipgan_cli.engine.config import (
     THESIS,
@@ -264,6 +264,16 @@ def train(
             rich_help_panel=_SESSION,
         ),
     ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write the log for TensorBoard too.", rich_help_panel=_SESSION
+        ),
+    ] = False,
+    list_runs: Annotated[
+        bool,
+        typer.Option("--list", help="Show the runs that there are, and do nothing else."),
+    ] = False,
     device: Device = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -274,12 +284,18 @@ def train(
     Ctrl-C saves a checkpoint before it stops; --resume goes on from there. torchrun -m lipgan_cli
     train ... trains one run with many processes and GPUs.
     """
+    if list_runs:
+        runs.print_runs(json)
+        return
     from lipgan_cli.engine import train as engine
     from lipgan_cli.engine.data.dataset import resolve
     from lipgan_cli.engine.gan.device import choose_device
     from lipgan_cli.engine.gan.world import joined_world, local_device
+    from lipgan_cli.engine.run.events import check_tensorboard
     from lipgan_cli.engine.run.folder import find_run, new_run
 
+    if tensorboard:
+        check_tensorboard()
     chosen = local_device(choose_device(device))
     with joined_world(chosen) as world:
         if resume is not None:
@@ -298,7 +314,7 @@ def train(
                     settings[setting] = str(require_file(file, "weights").resolve())
             config = TrainConfig(**settings)
             run = world.share(new_run(config, name, world.size) if world.first else Path())
-        session = engine.Session(chosen, workers, max_minutes)
+        session = engine.Session(chosen, workers, max_minutes, tensorboard)
         summary = engine.train(run, session, console.progress(quiet or not world.first), world)
     if summary is None:
         return
@@ -308,7 +324,7 @@ def train(
         console.print_result(summary.weights)
 
 
-_SESSION_OPTIONS = {"resume", "workers", "max_minutes", "device", "json", "quiet"}
+_SESSION_OPTIONS = {"resume", "workers", "max_minutes", "tensorboard", "device", "json", "quiet"}
 
 
 def _given(context: typer.Context) -> dict[str, Any]:

@@ -166,6 +166,14 @@ class TrainConfig:
     evaluate_every: int = 0
     evaluate_clips: int = 5
 
+    def iterations_of_an_epoch(self, frames: int) -> int:
+        """Iterations that draw as many samples as a subset has frames."""
+        return max(1, frames // self.batch)
+
+    def planned_iterations(self, frames: int) -> int:
+        """Iterations in all, on a subset of `frames` frames."""
+        return self.iterations or self.epochs * self.iterations_of_an_epoch(frames)
+
     def to_json(self) -> str:
         """The same as JSON text."""
         return json.dumps(dataclasses.asdict(self), indent=2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -43,6 +44,7 @@ from lipgan_cli.engine.run.folder import (
     window_of,
 )
 from lipgan_cli.engine.run.log import Log, open_log
+from lipgan_cli.engine.run.plots import draw
 from lipgan_cli.engine.run.sheets import write_sheet
 
 SAVE_SECONDS = 600
@@ -50,6 +52,9 @@ SAVE_SECONDS = 600
 
 SHOW_SECONDS = 0.5
 """Live figures are read this often: reading them makes a GPU wait."""
+
+DRAW_SECONDS = 60
+"""The log is drawn no more often than this, but at the end."""
 
 COLLAPSED = 0.05
 """A response below this is none: a model of half an hour on two cores has 0.2 to the sound."""
@@ -66,11 +71,13 @@ class Session:
         device: what computes.
         workers: processes that load samples; 0 loads them in this one.
         minutes: after which the stretch ends with a checkpoint; None for never.
+        tensorboard: whether the log goes to event files too.
     """
 
     device: torch.device
     workers: int = 0
     minutes: float | None = None
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def train(
 
     Raises:
         InputError: the dataset cannot be used or has changed, a checkpoint does not fit, or another
-            process trains this run.
+            process trains this run; `tensorboard` and it is not installed.
         LipganError: the losses are no longer numbers, or nothing can be written.
     """
     world = world or World()
@@ -134,9 +141,9 @@ class _Loop:
         dataset = Dataset.open(Path(config.dataset))
         clips = training_clips(dataset, config)
         self.held_out = held_out_clips(dataset, config)
-        epoch = max(1, sum(len(clip) for clip in clips) // config.batch)
-        self.iterations = config.iterations or config.epochs * epoch
-        self.every = config.evaluate_every or epoch
+        frames = sum(len(clip) for clip in clips)
+        self.iterations = config.planned_iterations(frames)
+        self.every = config.evaluate_every or config.iterations_of_an_epoch(frames)
         check_batch(config, world.size)
         self.draws = Draws(clips, config, self.iterations, window=window_of(config))
         expert = self._expert(clips) if loss.expert_weight else None
@@ -147,6 +154,7 @@ class _Loop:
         self.state = self.checkpoints.restore(self.core) or State(0)
         self.done = self.state.iteration
         self.shown = 0.0
+        self.drawn = -math.inf
 
     def _expert(self, clips: list[Clip]) -> Expert:
         """The run's expert; the first process teaches it while the others wait."""
@@ -169,7 +177,7 @@ class _Loop:
         began = saved = time.monotonic()
         first, limit = self.done, self.session.minutes
         with (
-            open_log(self.run, first) if self.world.first else nullcontext() as log,
+            self._opened_log() as log,
             _deferred_interrupt() as interrupted,
             self.progress.task(f"training {self.run.name}", self.iterations, "iterations") as task,
         ):
@@ -201,6 +209,11 @@ class _Loop:
                 self._measure_if_due(log, ending=bool(end))
                 if end or self._patience_is_over():
                     return
+
+    def _opened_log(self) -> AbstractContextManager[Log | None]:
+        if not self.world.first:
+            return nullcontext()
+        return open_log(self.run, self.done, self.session.tensorboard)
 
     def _begin(self, log: Log | None) -> None:
         """Say in what the recipe departs from its source."""
@@ -256,6 +269,18 @@ class _Loop:
         self.state = State(done, _mouth_psnr(measured.total.right), figures)
         self.checkpoints.describe(self.state)
         log.write(done, {"evaluation": figures})
+        self._draw(ending)
+
+    def _draw(self, ending: bool) -> None:
+        """Draw the log; a run of days is worth more than its pictures."""
+        last = ending or self.done == self.iterations
+        if not last and time.monotonic() - self.drawn < DRAW_SECONDS:
+            return
+        self.drawn = time.monotonic()
+        try:
+            draw(self.run)
+        except Exception as error:
+            self._say(f"the plots cannot be drawn: {error}")
 
     def _warn_of_collapse(self, now: Response) -> None:
         """Say what the faces have stopped to depend on, or have not come to by half of the run."""

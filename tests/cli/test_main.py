@@ -20,7 +20,10 @@ from lipgan_cli.cli import console
 from lipgan_cli.engine.errors import InputError, LipganError
 
 COMMANDS = {"prep", "train", "sync", "score", "download-weights"}
-HEAVY = {"torch", "torchvision", "cv2", "dlib", "av", "librosa", "skimage", "numpy", "scipy"}
+HEAVY = {
+    *("torch", "torchvision", "cv2", "dlib", "av", "librosa", "skimage", "numpy", "scipy"),
+    "matplotlib",
+}
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""What a training run keeps in its folder: settings, log, sheets of faces."""
+"""What a training run keeps in its folder: settings, log, plots, sheets of faces."""

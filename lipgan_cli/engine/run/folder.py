@@ -4,6 +4,8 @@ config.json                 every setting
 initial.safetensors         the weights that the run began with, where it was given some
 expert.safetensors          the lip-sync expert, where the strategy has one
 log.jsonl                   figures of iterations and of evaluations
+plots/losses.png ...        the same figures drawn
+tensorboard/                the same as TensorBoard's event files, where they are asked for
 sheets/00000600.png         reference, generated face, ground truth
 checkpoints/00000600/       what a run resumes from
 weights.safetensors         the best generator, packed
