@@ -9,7 +9,13 @@ import typer
 
 from lipgan_cli.cli import console
 from lipgan_cli.cli.options import Device, Json, Quiet
-from lipgan_cli.engine.config import TrainConfig, Variant
+from lipgan_cli.engine.config import (
+    GROUPS,
+    TrainConfig,
+    Variant,
+    parse_augmentations,
+    parse_distances,
+)
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.paths import require_file
 
@@ -63,8 +69,11 @@ def train(
         float, typer.Option(min=0, help="Weight of a mouth pixel in the L1 loss; others have 1.")
     ] = TrainConfig.mouth_weight,
     reference_offset: Annotated[
-        int, typer.Option(min=1, help="Least distance of reference and target, frames.")
-    ] = TrainConfig.reference_offset,
+        str,
+        typer.Option(
+            metavar="N[..M]", help="Least (and greatest) distance of reference and target, frames."
+        ),
+    ] = str(TrainConfig.reference_offset),
     balance: Annotated[
         float,
         typer.Option(
@@ -72,8 +81,11 @@ def train(
         ),
     ] = TrainConfig.balance,
     augment: Annotated[
-        bool, typer.Option(help="Vary light, colour and left and right.")
-    ] = TrainConfig.augment,
+        str,
+        typer.Option(
+            metavar="NAMES", help=f"What varies in the samples: {', '.join(GROUPS)}, or by name."
+        ),
+    ] = ",".join(TrainConfig.augment),
     half_precision: Annotated[
         bool | None, typer.Option(help="bf16 or not; by default where the device is faster.")
     ] = TrainConfig.half_precision,
@@ -106,6 +118,7 @@ def train(
         _refuse_new_settings(context)
         run = find_run(resume)
     else:
+        offset, reach = parse_distances(reference_offset)
         config = TrainConfig(
             variant=variant,
             dataset=str(resolve(data).resolve()),
@@ -120,9 +133,10 @@ def train(
             decay=decay,
             ema=ema,
             mouth_weight=mouth_weight,
-            reference_offset=reference_offset,
+            reference_offset=offset,
+            reference_reach=reach,
             balance=balance,
-            augment=augment,
+            augment=parse_augmentations(augment),
             half_precision=half_precision,
             log_every=log_every,
             evaluate_every=evaluate_every,

@@ -23,7 +23,10 @@ from lipgan_cli.engine.metrics.image import mouth_region
 
 @dataclass(frozen=True)
 class Batch:
-    """Training samples: RGB faces (B, 3, 96, 96) in [0, 1], mel windows (B, 1, 80, 27)."""
+    """Training samples: RGB faces (B, 3, 96, 96), mel windows (B, 1, 80, 27).
+
+    Faces are uint8 as they are loaded, and in [0, 1] once they are on a device.
+    """
 
     reference: Tensor
     target: Tensor
@@ -31,9 +34,10 @@ class Batch:
     unsynced: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The same on `device`."""
+        """The same on `device`, as float: bytes travel there, a quarter of what floats are."""
         tensors = (self.reference, self.target, self.mel, self.unsynced)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+        there = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        return Batch(*(x.float() / 255 if x.dtype == torch.uint8 else x for x in there))
 
 
 class Core:
