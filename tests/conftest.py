@@ -102,10 +102,13 @@ def prepare_toy(tmp_path: Path) -> Callable[..., Path]:
     import cv2
     import numpy as np
 
+    from lipgan_cli.engine.data.dataset import FORMAT
+    from lipgan_cli.engine.media.flac import write_flac
+
     def prepare(clips: dict[str, int], test: tuple[str, ...] = (), name: str = "toy") -> Path:
         folder = tmp_path / name
         (folder / "subsets").mkdir(parents=True)
-        (folder / "dataset.json").write_text(json.dumps({"format": 1, "parameters": {}}))
+        (folder / "dataset.json").write_text(json.dumps({"format": FORMAT, "parameters": {}}))
         train = [key for key in clips if key not in test]
         for subset, keys in {"small": train, "full": train, "test": list(test)}.items():
             (folder / "subsets" / f"{subset}.txt").write_text("".join(f"{k}\n" for k in keys))
@@ -122,6 +125,8 @@ def prepare_toy(tmp_path: Path) -> Callable[..., Path]:
             columns = np.repeat(loud, 4)[: frames * 4]
             mel = np.where(columns, 2.0, -4.0) * np.ones((80, 1))
             np.savez_compressed(place / "mel.npz", mel=mel.astype(np.float32))
+            buzz = np.where(np.arange(frames * 800) % 100 < 50, 0.3, -0.3)  # 160 Hz
+            write_flac(place / "sound.flac", np.repeat(loud, 800) * buzz)
             times = [frame / 20 for frame in range(frames)]
             about = {"times": times, "frames": list(range(frames))}
             (place / "clip.json").write_text(json.dumps(about))

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from lipgan_cli.engine import train as module
-from lipgan_cli.engine.config import TrainConfig, Variant
+from lipgan_cli.engine.config import TrainConfig, Variant, parse_augmentations
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.samples import Draws, batches
 from lipgan_cli.engine.gan.checkpoint import Checkpoints
@@ -27,7 +27,7 @@ from lipgan_cli.engine.gan.recipes import strategy
 from lipgan_cli.engine.media.audio import mel_windows
 from lipgan_cli.engine.metrics.response import Response
 from lipgan_cli.engine.paths import locked
-from lipgan_cli.engine.run.folder import find_run, new_run
+from lipgan_cli.engine.run.folder import find_run, new_run, read_config
 
 FEW = ("--width", 4, "--iterations", 3, "--batch", 2, "--log-every", 1, "--evaluate-every", 2)
 
@@ -150,6 +150,8 @@ def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, pre
             ["--data", "TOY", "--reference-offset", "30"],
             "no clip of the subset small has 61 frames",
         ),
+        (["--data", "TOY", "--reference-offset", "6..1"], "no reference frame has a distance"),
+        (["--data", "TOY", "--augment", "hue,mirrors"], "there is no augmentation 'mirrors'"),
         (["--data", "TOY", "--device", "abacus"], "the device 'abacus' cannot be used"),
         (["--data", "TOY/dataset.json"], "not a prepared dataset"),
         (["--data", "TOY", "--from", "ghost"], "weights ghost does not exist"),
@@ -320,7 +322,7 @@ def test_audio_decides_the_mouth_of_an_overfitted_clip(prepare_toy):
     folder = prepare_toy({"s1/a": 24})
     clips = Dataset.open(folder).clips("full")
     config = TrainConfig(
-        Variant.LIPGAN, str(folder), "full", width=8, batch=8, augment=False, mouth_weight=4.0
+        Variant.LIPGAN, str(folder), "full", width=8, batch=8, augment=(), mouth_weight=4.0
     )
     core = Core(strategy(config), config, 200, torch.device("cpu"))
     for iteration, batch in enumerate(batches(Draws(clips, config, 200), 0)):
@@ -362,6 +364,20 @@ def test_weights_of_another_width_are_refused(lipgan, home, prepare_toy):
     assert ran.code == 2
     assert "is of width 4, not 8" in ran.stderr
     assert not (home / "runs" / "second").exists()
+
+
+def test_augmentation_and_distances_are_settings_of_a_run(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    chosen = ("--augment", "sound,warp,hue", "--reference-offset", "1..6")
+    arguments = ("--data", data, "--variant", "l1", *FEW, "--iterations", 1, "--name", "toy")
+    ran = lipgan("train", *arguments, *chosen)
+    assert ran.code == 0, ran.stderr
+    config = read_config(home / "runs" / "toy")
+    assert config.augment == parse_augmentations("hue,warp,sound")
+    assert (config.reference_offset, config.reference_reach) == (1, 6)
+    ran = lipgan("train", *arguments, "--augment", "mirrors")
+    assert ran.code == 2
+    assert "none, photometric, geometric, warp, sound, all, brightness" in ran.stderr
 
 
 def test_a_new_run_keeps_its_config(prepare_toy):

@@ -11,13 +11,15 @@ import typer
 from lipgan_cli.cli import console, runs
 from lipgan_cli.cli.options import Device, Json, Quiet
 from lipgan_cli.engine.config import (
-    THESIS,
+    GROUPS,
     Initialisation,
     PenaltyName,
     ReadoutName,
     Recipe,
     TrainConfig,
     Variant,
+    parse_augmentations,
+    parse_distances,
 )
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.paths import require_file
@@ -233,13 +235,13 @@ def train(
         ),
     ] = TrainConfig.mouth_weight,
     reference_offset: Annotated[
-        int,
+        str,
         typer.Option(
-            min=1,
-            help="Least distance of reference and target, frames.",
+            metavar="N[..M]",
+            help="Least (and greatest) distance of reference and target, frames.",
             rich_help_panel=_SAMPLES,
         ),
-    ] = TrainConfig.reference_offset,
+    ] = str(TrainConfig.reference_offset),
     balance: Annotated[
         float,
         typer.Option(
@@ -250,9 +252,13 @@ def train(
         ),
     ] = TrainConfig.balance,
     augment: Annotated[
-        bool,
-        typer.Option(help="Vary light, colour and left and right.", rich_help_panel=_SAMPLES),
-    ] = TrainConfig.augment,
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help=f"What varies in the samples: {', '.join(GROUPS)}, or by name.",
+            rich_help_panel=_SAMPLES,
+        ),
+    ] = ",".join(TrainConfig.augment),
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that load samples.", rich_help_panel=_SESSION)
     ] = 0,
@@ -290,6 +296,7 @@ def train(
     from lipgan_cli.engine import train as engine
     from lipgan_cli.engine.data.dataset import resolve
     from lipgan_cli.engine.gan.device import choose_device
+    from lipgan_cli.engine.gan.recipes import THESIS_SETTINGS
     from lipgan_cli.engine.gan.world import joined_world, local_device
     from lipgan_cli.engine.run.events import check_tensorboard
     from lipgan_cli.engine.run.folder import find_run, new_run
@@ -306,7 +313,7 @@ def train(
                 "variant": variant,
                 "subset": subset,
                 "dataset": str(resolve(data).resolve()),
-                **(THESIS if recipe is Recipe.THESIS else {}),
+                **(THESIS_SETTINGS if recipe is Recipe.THESIS else {}),
                 **_given_settings(context),
             }
             for file, setting in ((initial, "initial"), (expert, "expert")):
@@ -338,9 +345,15 @@ def _given(context: typer.Context) -> dict[str, Any]:
 
 
 def _given_settings(context: typer.Context) -> dict[str, Any]:
-    """Those of them that a run's config keeps under the same name."""
+    """Those of them that a run's config keeps."""
     kept = {field.name for field in dataclasses.fields(TrainConfig)}
-    return {name: value for name, value in _given(context).items() if name in kept}
+    settings = {name: value for name, value in _given(context).items() if name in kept}
+    if "augment" in settings:
+        settings["augment"] = parse_augmentations(settings["augment"])
+    if "reference_offset" in settings:
+        offset, reach = parse_distances(settings["reference_offset"])
+        settings |= {"reference_offset": offset, "reference_reach": reach}
+    return settings
 
 
 def _refuse_new_settings(context: typer.Context) -> None:

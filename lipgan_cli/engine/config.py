@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 from lipgan_cli.engine.errors import InputError
@@ -68,6 +69,92 @@ class Initialisation(StrEnum):
     HE = "he"
 
 
+class Augmentation(StrEnum):
+    """What may vary in a training sample; `data.pictures` and `data.sounds` say how much."""
+
+    BRIGHTNESS = "brightness"
+    CONTRAST = "contrast"
+    GAMMA = "gamma"
+    HUE = "hue"  # colour of the light, saturation and hue
+    MONOCHROME = "monochrome"
+    NOISE = "noise"
+    JPEG = "jpeg"
+    BLUR = "blur"
+    JITTER = "jitter"  # place and size of the crop
+    ROTATION = "rotation"
+    SHEAR = "shear"
+    MIRROR = "mirror"
+    WARP = "warp"  # a face of another shape
+    GAIN = "gain"
+    SOUND_NOISE = "sound-noise"
+    EQUALISER = "equaliser"
+    REVERB = "reverb"
+    PITCH = "pitch"
+    FORMANT = "formant"
+
+
+_PHOTOMETRIC = tuple(Augmentation)[:8]
+_GEOMETRIC = tuple(Augmentation)[8:12]
+SOUND = tuple(Augmentation)[13:]
+
+GROUPS: Mapping[str, tuple[Augmentation, ...]] = MappingProxyType(
+    {
+        "none": (),
+        "photometric": _PHOTOMETRIC,
+        "geometric": _GEOMETRIC,
+        "warp": (Augmentation.WARP,),
+        "sound": SOUND,
+        "all": tuple(Augmentation),
+    }
+)
+"""Names that stand for several augmentations."""
+
+
+def augmentations(names: Iterable[str]) -> tuple[Augmentation, ...]:
+    """Return the augmentations of these names and groups, each once, in the order of the enum.
+
+    Raises:
+        InputError: a name is neither an augmentation nor a group.
+    """
+    chosen: set[Augmentation] = set()
+    for name in names:
+        if name in GROUPS:
+            chosen.update(GROUPS[name])
+        elif name in set(Augmentation):
+            chosen.add(Augmentation(name))
+        else:
+            known = ", ".join(dict.fromkeys([*GROUPS, *Augmentation]))
+            raise InputError(f"there is no augmentation {name!r}", f"one or more of {known}")
+    return tuple(one for one in Augmentation if one in chosen)
+
+
+def parse_augmentations(text: str) -> tuple[Augmentation, ...]:
+    """Read `photometric,mirror,warp`: groups and names, with commas between them.
+
+    Raises:
+        InputError: a name is neither an augmentation nor a group.
+    """
+    return augmentations(name.strip() for name in text.split(","))
+
+
+def parse_distances(text: str) -> tuple[int, int]:
+    """Read `6`, a least distance of frames, or `1..6`, least and greatest; greatest 0: no limit.
+
+    Raises:
+        InputError: it is no such number or range, or the range is empty.
+    """
+    least, dots, greatest = text.partition("..")
+    numbers = [least, greatest] if dots else [least]
+    if not all(number.strip().isdecimal() for number in numbers):
+        raise InputError(f"{text!r} is no distance in frames", "a number like 6, or a range 1..6")
+    offset, reach = int(least), int(greatest) if dots else 0
+    if offset < 1 or (dots and reach < offset):
+        raise InputError(
+            f"no reference frame has a distance of {text}", "a number like 6, or a range 1..6"
+        )
+    return offset, reach
+
+
 @dataclass(frozen=True)
 class OptimizerConfig:
     """Adam's parameters."""
@@ -117,9 +204,10 @@ class TrainConfig:
         patience: evaluations without a better score after which the run ends; 0 is never.
         mouth_weight: how much more a pixel of the mouth region counts in the L1 loss.
         reference_offset: least distance of reference and target, frames.
+        reference_reach: greatest distance of reference and target, frames; 0: no limit.
         balance: exponent of a speaker's clip count in its chance of being drawn: 1 draws every
             clip alike, 0 every speaker alike.
-        augment: whether light, colour and left and right vary.
+        augment: what varies in the samples.
         half_precision: None takes bf16 where the device is faster with it.
         log_every: iterations between lines of the log.
         evaluate_every: iterations between evaluations and checkpoints; 0 is once an epoch.
@@ -159,8 +247,16 @@ class TrainConfig:
     patience: int = 0
     mouth_weight: float = 1.0
     reference_offset: int = 6
+    reference_reach: int = 0
     balance: float = 0.5
-    augment: bool = True
+    augment: tuple[Augmentation, ...] = (
+        Augmentation.BRIGHTNESS,
+        Augmentation.CONTRAST,
+        Augmentation.GAMMA,
+        Augmentation.HUE,
+        Augmentation.MONOCHROME,
+        Augmentation.MIRROR,
+    )
     half_precision: bool | None = None
     log_every: int = 20
     evaluate_every: int = 0
@@ -199,47 +295,19 @@ class TrainConfig:
 
 
 def _read(name: str, value: Any, kind: Any) -> Any:
-    """A value of JSON as the field's own kind; ValueError where it does not fit."""
+    """A value of JSON as the field's own kind; an error where it does not fit."""
+    if name == "augment" and isinstance(value, list):
+        return augmentations(map(str, value))
     kinds = get_args(kind) or (kind,)
     for choice in kinds:
         if isinstance(choice, type) and issubclass(choice, StrEnum) and isinstance(value, str):
             return choice(value)
     if float in kinds:
         kinds = (*kinds, int)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+    if (
+        name == "augment"
+        or not isinstance(value, kinds)
+        or (isinstance(value, bool) and bool not in kinds)
+    ):
         raise InputError(f"a run's config has {name} = {value!r}")
     return value
-
-
-THESIS: Mapping[str, Any] = {
-    "epochs": 20,
-    "batch": 128,
-    "seed": 10,
-    "warmup": 0,
-    "decay": 0.0,
-    "ema": 0.0,
-    "mouth_weight": 1.0,
-    "norm_momentum": 0.8,
-    "reference_offset": 1,
-    "balance": 1.0,
-    "augment": False,
-}
-"""Settings of the recipe `thesis` that the command line may still override."""
-
-_ALWAYS_CORRECTED = (
-    "the seed covers torch, Python and the loader, not numpy alone",
-    "unsynced sound, which the thesis does not define, is of another moment or another clip",
-)
-
-CORRECTIONS: Mapping[Variant, tuple[str, ...]] = {
-    Variant.LIPGAN: (
-        "the hinge of the contrastive loss is on fake pairs, and the critic minimises it (3.16)",
-        *_ALWAYS_CORRECTED,
-    ),
-    Variant.WGAN_GP: _ALWAYS_CORRECTED,
-    Variant.L1WGAN_GP: (
-        *_ALWAYS_CORRECTED,
-        "kept as it is: no gradient of the critic reaches this generator",
-    ),
-}
-"""Where the recipe `thesis` departs from the print, and why; a run logs them."""

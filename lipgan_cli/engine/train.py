@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipgan_cli.engine.config import CORRECTIONS, Recipe, TrainConfig
+from lipgan_cli.engine.config import Recipe, TrainConfig
 from lipgan_cli.engine.data.dataset import Clip, Dataset
 from lipgan_cli.engine.data.samples import Draws, batches
 from lipgan_cli.engine.errors import LipganError
@@ -27,7 +27,7 @@ from lipgan_cli.engine.gan.device import tune
 from lipgan_cli.engine.gan.expert import Expert
 from lipgan_cli.engine.gan.inference import Animator
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
-from lipgan_cli.engine.gan.recipes import strategy
+from lipgan_cli.engine.gan.recipes import CORRECTIONS, strategy
 from lipgan_cli.engine.gan.world import World
 from lipgan_cli.engine.metrics.image import PairSummary
 from lipgan_cli.engine.metrics.protocol import GroupFigures, ProtocolFigures, measure
@@ -280,7 +280,7 @@ class _Loop:
         try:
             draw(self.run)
         except Exception as error:
-            self._say(f"the plots cannot be drawn: {error}")
+            self._say(f"the plots could not be drawn: {error!r}")
 
     def _warn_of_collapse(self, now: Response) -> None:
         """Say what the faces have stopped to depend on, or have not come to by half of the run."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lipgan_cli.engine.data.dataset import FORMAT
 from lipgan_cli.engine.metrics import fid
 from lipgan_cli.engine.metrics.protocol import EVERY
 from lipgan_cli.engine.score import SUBSET
@@ -236,7 +237,7 @@ def dataset(home):
     """A prepared dataset in the user's folder: two clips of s1, one of s2, seven frames each."""
     place = home / "datasets" / "tiny"
     (place / "subsets").mkdir(parents=True)
-    (place / "dataset.json").write_text(json.dumps({"format": 1}))
+    (place / "dataset.json").write_text(json.dumps({"format": FORMAT}))
     keys = ["s1/a", "s1/b", "s2/c"]
     (place / "subsets" / "test.txt").write_text("\n".join(keys) + "\n")
     for level, key in enumerate(keys):

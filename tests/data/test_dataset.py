@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lipgan_cli.engine.data.dataset import Dataset, resolve
+from lipgan_cli.engine.data.dataset import FORMAT, Dataset, resolve
 from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.media.flac import write_flac
 
 
-def make(path: Path, keys: tuple[str, ...] = ("s1/a", "s1/b c"), number: int = 1) -> Path:
+def make(path: Path, keys: tuple[str, ...] = ("s1/a", "s1/b c"), number: int = FORMAT) -> Path:
     """Write a dataset by hand, as the format says: 3 faces a clip, in `full` alone."""
     for key in keys:
         clip = path / "clips" / key
@@ -22,6 +23,7 @@ def make(path: Path, keys: tuple[str, ...] = ("s1/a", "s1/b c"), number: int = 1
             level = 10 * (frame % 10) + 50
             Image.new("RGB", (96, 96), (level, 20, 200)).save(clip / f"{frame:05d}.jpg", quality=95)
         np.savez_compressed(clip / "mel.npz", mel=np.full((80, 30), -3, np.float32))
+        write_flac(clip / "sound.flac", np.array([0.5, -0.25, 0.125], np.float32))
         about = {"frames": [0, 1, 12345], "times": [0.0, 0.04, 493.8]}
         (clip / "clip.json").write_text(json.dumps(about))
     (path / "subsets").mkdir(parents=True)
@@ -45,6 +47,9 @@ def test_clips_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert mel.dtype == np.float32
     assert mel.shape == (80, 30)
     assert (mel == -3).all()
+    sound = second.sound()
+    assert sound.dtype == np.float32
+    assert sound.tolist() == [0.5, -0.25, 0.125]
 
 
 def test_subsets_that_are_none_or_empty_are_refused(tmp_path: Path) -> None:
@@ -58,8 +63,9 @@ def test_subsets_that_are_none_or_empty_are_refused(tmp_path: Path) -> None:
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a prepared dataset"):
         Dataset.open(tmp_path)
-    with pytest.raises(InputError, match="format 2, this version reads format 1"):
-        Dataset.open(make(tmp_path / "later", number=2))
+    with pytest.raises(InputError, match="format 1, this version reads format 2") as old:
+        Dataset.open(make(tmp_path / "earlier", number=1))
+    assert "prepare the clips again" in old.value.hint
     damaged = make(tmp_path / "damaged")
     (damaged / "dataset.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
@@ -72,7 +78,10 @@ def test_damage_names_the_file(tmp_path: Path) -> None:
     (first.folder / "00000.jpg").unlink()
     (first.folder / "00001.jpg").write_bytes(b"no picture")
     (first.folder / "mel.npz").write_bytes(b"no array")
-    for read in (lambda: first.face(0), lambda: first.face(1), first.mel):
+    (first.folder / "sound.flac").write_bytes(b"no sound")
+    (second.folder / "sound.flac").unlink()
+    faces = (lambda: first.face(0), lambda: first.face(1))
+    for read in (*faces, first.mel, first.sound, second.sound):
         with pytest.raises(LipganError, match=r"missing or damaged"):
             read()
     (second.folder / "clip.json").unlink()

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from lipgan_cli.engine.config import (
-    CORRECTIONS,
     OptimizerConfig,
     PenaltyName,
     ReadoutName,
@@ -18,7 +17,7 @@ from lipgan_cli.engine.config import (
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan import penalties, readouts
 from lipgan_cli.engine.gan.losses import STRATEGIES
-from lipgan_cli.engine.gan.recipes import THESIS, strategy
+from lipgan_cli.engine.gan.recipes import CORRECTIONS, THESIS, strategy
 
 
 def config(variant, **settings):

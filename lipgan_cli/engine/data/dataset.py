@@ -1,7 +1,7 @@
-"""The prepared dataset on disk: face crops, mels, and the lists that train and score read.
+"""The prepared dataset on disk: face crops, sound, mels, and the lists that train and score read.
 
 dataset.json                        format number and every parameter
-clips/<speaker>/<clip>/             00000.jpg ..., mel.npz, clip.json
+clips/<speaker>/<clip>/             00000.jpg ..., mel.npz, sound.flac, clip.json
 subsets/{small,full,test}.txt       lines `speaker/clip`
 left_out.jsonl                      clips and frames left out, each with the reason
 """
@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.media.flac import read_flac
 from lipgan_cli.engine.paths import datasets_dir
 
-FORMAT = 1
+FORMAT = 2
 SUBSETS = ("small", "full", "test")
 
 
@@ -45,7 +46,9 @@ class Clip:
         """
         path = self.folder / face_name(int(self.frames[i]))
         try:
-            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+            with path.open("rb", buffering=0) as file:
+                coded = np.frombuffer(file.read(), np.uint8)
+            picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)
         except (OSError, cv2.error):
             picture = None
         if picture is None:
@@ -63,6 +66,18 @@ class Clip:
             with np.load(path, allow_pickle=False) as stored:
                 return np.asarray(stored["mel"], np.float32)
         except (OSError, ValueError, KeyError, EOFError) as error:
+            raise _damaged(path) from error
+
+    def sound(self) -> NDArray[np.float32]:
+        """Return the sound behind the mel, mono at 16 kHz in [-1, 1]; sample 0 is at 0 seconds.
+
+        Raises:
+            LipganError: the file is missing or damaged.
+        """
+        path = self.folder / "sound.flac"
+        try:
+            return read_flac(path)
+        except InputError as error:
             raise _damaged(path) from error
 
 

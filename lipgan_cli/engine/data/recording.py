@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.data.corpus import Source
 from lipgan_cli.engine.data.dataset import face_name
 from lipgan_cli.engine.errors import InputError, LipganError
-from lipgan_cli.engine.media import audio, faces, video
+from lipgan_cli.engine.media import audio, faces, flac, video
 from lipgan_cli.engine.paths import atomic_path
 
 JPEG_QUALITY = 95
@@ -90,7 +90,7 @@ def record(job: Job) -> Recorded | Refused | Unwritable:
         info = video.probe(path)
         if info.photo:
             return Refused("is a picture, not a video")
-        mel = _mel(info)
+        sound = _sound(info)
         frames = _frames(info)
         boxes = faces.track(
             (video.luma(frame) for frame in frames()),
@@ -108,7 +108,9 @@ def record(job: Job) -> Recorded | Refused | Unwritable:
         with atomic_path(job.folder) as folder:
             folder.mkdir()
             _write_faces(folder, frames(), squares)
-            np.savez_compressed(folder / "mel.npz", mel=mel)
+            flac.write_flac(folder / "sound.flac", sound)
+            # Not compressed: that saves an eighth, and training would read it five times slower.
+            np.savez(folder / "mel.npz", mel=audio.mel_spectrogram(sound))
             _write_about(folder, job, info, kept, boxes, squares)
     except OSError as error:
         return Unwritable(f"cannot write {job.folder}: {error.strerror or error}")
@@ -124,11 +126,14 @@ def _detector() -> faces.HogDetector:
     return faces.HogDetector()
 
 
-def _mel(info: video.VideoInfo) -> NDArray[np.float32]:
-    """Return the mel whose time 0 is the first frame, a window longer than the picture at most."""
+def _sound(info: video.VideoInfo) -> audio.Samples:
+    """Return the sound from the first frame on, a window longer than the picture at most.
+
+    As it will be read again, so that the stored mel is that of the stored sound.
+    """
     samples = audio.read_audio(info.path, origin=info.start)
     longest = round((info.duration + audio.WINDOW / audio.COLUMNS_PER_SECOND) * audio.SAMPLE_RATE)
-    return audio.mel_spectrogram(samples[:longest])
+    return flac.quantised(samples[:longest])
 
 
 def _frames(info: video.VideoInfo) -> Callable[[], Iterable[video.Frame]]:

@@ -195,15 +195,33 @@ def mel_spectrogram(samples: Samples) -> NDArray[np.float32]:
     Column c is centred on sample 200 * c. Pre-emphasis 0.97, periodic Hann window of 800, zero
     padding at both ends, magnitude, 80 Slaney bands, decibels from -100..0 scaled to -4..4.
     """
-    columns = 1 + len(samples) // HOP
+    columns = column_count(samples)
     mel = np.empty((BANDS, columns), np.float32)
     for first in range(0, columns, BLOCK):
         last = min(first + BLOCK, columns)
-        sound = _emphasised(samples, first * HOP - FFT // 2, (last - 1) * HOP + FFT // 2)
-        frames = np.lib.stride_tricks.sliding_window_view(sound, FFT)[::HOP]
-        magnitude = np.abs(np.fft.rfft(frames * _hann(), axis=1))  # (columns, 401)
-        loudness = 20 * np.log10(np.maximum(1e-5, magnitude @ _bands().T)) - 20
-        mel[:, first:last] = np.clip(8 * (loudness.T + 100) / 100 - 4, -4, 4)
+        mel[:, first:last] = mel_of(spectra(samples, first, last))
+    return mel
+
+
+def column_count(samples: Samples) -> int:
+    """Return how many mel columns a sound has."""
+    return 1 + len(samples) // HOP
+
+
+def spectra(samples: Samples, first: int, last: int) -> NDArray[np.float64]:
+    """Return the magnitudes under columns first..last-1, before bands, (last - first, 401).
+
+    Bin k is of 20 * k Hz.
+    """
+    sound = _emphasised(samples, first * HOP - FFT // 2, (last - 1) * HOP + FFT // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(sound, FFT)[::HOP]
+    return np.abs(np.fft.rfft(frames * _hann(), axis=1))
+
+
+def mel_of(magnitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mel columns of magnitudes (columns, 401), (80, columns) in [-4, 4]."""
+    loudness = 20 * np.log10(np.maximum(1e-5, magnitudes @ _bands().T)) - 20
+    mel: NDArray[np.float64] = np.clip(8 * (loudness.T + 100) / 100 - 4, -4, 4)
     return mel
 
 
@@ -244,13 +262,25 @@ def _bands() -> NDArray[np.float64]:
     return filters
 
 
+def centre_columns(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the mel column on which the window of each time (seconds) is centred."""
+    return np.floor(COLUMNS_PER_SECOND * np.asarray(times, np.float64) + 0.5).astype(np.int64)
+
+
 def mel_windows(mel: NDArray[np.float32], times: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the window of mel columns centred on each time (seconds), (len(times), 80, 27).
 
     The first column is floor(80 * t + 0.5) - 13; beyond both ends of the mel there is silence.
     """
-    columns = np.floor(COLUMNS_PER_SECOND * np.asarray(times, np.float64) + 0.5).astype(np.int64)
-    index = columns[:, None] + np.arange(WINDOW) - WINDOW // 2  # (n, 27)
-    inside = (index >= 0) & (index < mel.shape[1])
-    taken = mel[:, np.clip(index, 0, mel.shape[1] - 1)]  # (80, n, 27)
-    return np.where(inside[:, None], taken.transpose(1, 0, 2), np.float32(SILENCE))
+    return windows_at(mel, centre_columns(times))
+
+
+def windows_at(mel: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the window centred on each column, (len(columns), 80, 27), silence beyond the mel."""
+    windows = np.full((len(columns), BANDS, WINDOW), SILENCE, np.float32)
+    for window, column in zip(windows, columns.tolist(), strict=True):
+        before = column - WINDOW // 2
+        first, last = max(before, 0), min(before + WINDOW, mel.shape[1])
+        if first < last:
+            window[:, first - before : last - before] = mel[:, first:last]
+    return windows
