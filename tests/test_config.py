@@ -32,7 +32,7 @@ def test_round_trip():
         {"augment": True},
         {"augment": ["mirrors"]},
         {"augment": [["mirror"]]},
-        {"learning_rate": None},
+        {"batch": None},
     ],
 )
 def test_wrong_settings_are_errors(change):
