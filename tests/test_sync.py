@@ -22,6 +22,7 @@ from lipgan_cli.engine.media import audio, film
 from lipgan_cli.engine.media.audio import mel_spectrogram, mel_windows, read_audio
 from lipgan_cli.engine.media.blend import planes
 from lipgan_cli.engine.media.choices import Blend
+from lipgan_cli.engine.media.loudness import levelled
 from lipgan_cli.engine.media.picture import luma
 from lipgan_cli.engine.media.playback import position
 from lipgan_cli.engine.media.video import probe, read_frames
@@ -217,7 +218,7 @@ def test_every_frame_is_painted_from_the_sound_of_its_own_moment(
     speech = write_wav(tmp_path / "speech.wav", 1.5, sound)
     run(face, speech, tmp_path / "out.mp4", batch=7)
     heard = np.concatenate([windows for _, _, windows in animator.seen])
-    wanted = mel_windows(mel_spectrogram(read_audio(speech)), np.arange(36) / 24)
+    wanted = mel_windows(mel_spectrogram(levelled(read_audio(speech))), np.arange(36) / 24)
     assert np.array_equal(heard, wanted)
     assert max(len(windows) for _, _, windows in animator.seen) == 7
 

@@ -27,6 +27,7 @@ from lipgan_cli.engine.media.blend import crop, paste
 from lipgan_cli.engine.media.choices import DEFAULT_BLEND, DEFAULT_DETECTOR, Blend, Detector
 from lipgan_cli.engine.media.detectors import FaceDetector, HogDetector, MmodDetector
 from lipgan_cli.engine.media.film import Film, open_face, spans, watch
+from lipgan_cli.engine.media.loudness import levelled
 from lipgan_cli.engine.media.picture import Frame
 from lipgan_cli.engine.media.playback import ahead, back_and_forth, position
 from lipgan_cli.engine.media.writer import VideoWriter
@@ -84,7 +85,7 @@ def sync(request: SyncRequest, progress: Progress) -> SyncSummary:
             f"{request.speech} has only {len(samples) / SAMPLE_RATE:.3f} s of sound",
             "give a longer speech",
         )
-    mel = mel_spectrogram(samples)
+    mel = mel_spectrogram(levelled(samples))
     del samples
     detector = _detector(request.detector)
     animator = Animator.load(request.weights, choose_device(request.device))

@@ -69,7 +69,7 @@ class Clip:
             raise _damaged(path) from error
 
     def sound(self) -> NDArray[np.float32]:
-        """Return the sound behind the mel, mono at 16 kHz in [-1, 1]; sample 0 is at 0 seconds.
+        """Return the sound behind the mel, mono at 16 kHz in [-2, 2]; sample 0 is at 0 seconds.
 
         Raises:
             LipganError: the file is missing or damaged.

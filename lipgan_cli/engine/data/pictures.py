@@ -45,7 +45,7 @@ _GREY = np.tile(_LUMA, (3, 1))
 _KEPT = np.eye(3)
 _ALONG = np.ones((3, 3)) / 3
 _ACROSS = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
-_LEVELS = np.linspace(0, 1, 256)
+_LEVELS = np.linspace(0, 1, 256, dtype=np.float32)
 _NOISES = 1 << 17  # values of noise in stock: five faces' worth, which fits a core's cache
 
 _LIGHT = {Augmentation.BRIGHTNESS, Augmentation.CONTRAST, Augmentation.GAMMA}
@@ -77,10 +77,10 @@ def vary(faces: Sequence[Face], random: Random, chosen: Collection[Augmentation]
 
 def _placed(drawn: NDArray[np.float64], chosen: Chosen, height: int, width: int) -> Step | None:
     """One map from places in the result to places in the face, for all that is geometric."""
-    spread = 2 * drawn - 1  # [-1, 1)
     mirrored = Augmentation.MIRROR in chosen and drawn[0] < 0.5
     if chosen.isdisjoint(_PLACE):
         return (lambda face: _face(cv2.flip(face, 1))) if mirrored else None
+    spread = 2 * drawn - 1  # [-1, 1)
     linear = np.eye(2)
     shift = np.zeros(2)
     if Augmentation.JITTER in chosen:

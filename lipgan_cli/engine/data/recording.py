@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.data.corpus import Source
 from lipgan_cli.engine.data.dataset import face_name
 from lipgan_cli.engine.errors import InputError, LipganError
-from lipgan_cli.engine.media import audio, faces, flac, video
+from lipgan_cli.engine.media import audio, faces, flac, loudness, video
 from lipgan_cli.engine.paths import atomic_path
 
 JPEG_QUALITY = 95
@@ -38,6 +38,7 @@ class Parameters:
     sample_rate: int = audio.SAMPLE_RATE  # Hz
     columns_per_second: int = audio.COLUMNS_PER_SECOND
     bands: int = audio.BANDS
+    level: float = loudness.LEVEL  # dB of full scale
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,11 @@ def _detector() -> faces.HogDetector:
 def _sound(info: video.VideoInfo) -> audio.Samples:
     """Return the sound from the first frame on, a window longer than the picture at most.
 
-    As it will be read again, so that the stored mel is that of the stored sound.
+    At one loudness, and as it will be read again: the stored mel is that of the stored sound.
     """
     samples = audio.read_audio(info.path, origin=info.start)
     longest = round((info.duration + audio.WINDOW / audio.COLUMNS_PER_SECOND) * audio.SAMPLE_RATE)
-    return flac.quantised(samples[:longest])
+    return flac.quantised(loudness.levelled(samples[:longest]))
 
 
 def _frames(info: video.VideoInfo) -> Callable[[], Iterable[video.Frame]]:
