@@ -24,12 +24,6 @@ from lipgan_cli.engine.config import (
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.paths import require_file
 
-_LOSS = "Loss (by default the strategy's own)"
-_NETWORKS = "Networks"
-_SCHEDULE = "Schedule"
-_SAMPLES = "Samples"
-_SESSION = "This session (may be given beside --resume)"
-
 
 def train(
     context: typer.Context,
@@ -57,228 +51,123 @@ def train(
         typer.Option("--from", metavar="WEIGHTS", help="Begin with these weights of a generator."),
     ] = None,
     readout: Annotated[
-        ReadoutName | None,
-        typer.Option(help="How the critic's embeddings become a judgement.", rich_help_panel=_LOSS),
+        ReadoutName | None, typer.Option(help="How the critic's embeddings become a judgement.")
     ] = None,
     critic_steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="Critic steps for every generator step.", rich_help_panel=_LOSS),
+        int | None, typer.Option(min=1, help="Critic steps for every generator step.")
     ] = None,
     penalty: Annotated[
-        PenaltyName | None,
-        typer.Option(help="The critic's gradient penalty.", rich_help_panel=_LOSS),
+        PenaltyName | None, typer.Option(help="The critic's gradient penalty.")
     ] = None,
-    penalty_weight: Annotated[
-        float | None, typer.Option(min=0, help="Its factor, lambda.", rich_help_panel=_LOSS)
-    ] = None,
+    penalty_weight: Annotated[float | None, typer.Option(min=0, help="Its factor, lambda.")] = None,
     l1_weight: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="Of the reconstruction in the generator's loss.", rich_help_panel=_LOSS
-        ),
+        float | None, typer.Option(min=0, help="Of the reconstruction in the generator's loss.")
     ] = None,
     critic_weight: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="Of the critic's part in the generator's loss.", rich_help_panel=_LOSS
-        ),
+        float | None, typer.Option(min=0, help="Of the critic's part in the generator's loss.")
     ] = None,
     expert_weight: Annotated[
-        float | None,
-        typer.Option(min=0, help="Of the lip-sync expert's part in it.", rich_help_panel=_LOSS),
+        float | None, typer.Option(min=0, help="Of the lip-sync expert's part in it.")
     ] = None,
     expert: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The expert to use; by default one is trained first.",
-            rich_help_panel=_LOSS,
-        ),
+        typer.Option(metavar="FILE", help="The expert to use; by default one is trained first."),
     ] = None,
     expert_iterations: Annotated[
-        int,
-        typer.Option(min=1, help="Steps in which the expert is trained.", rich_help_panel=_LOSS),
+        int, typer.Option(min=1, help="Steps in which the expert is trained.")
     ] = TrainConfig.expert_iterations,
-    learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="Adam's.", rich_help_panel=_LOSS)
-    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Adam's.")] = None,
     beta1: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=0.9999, help="Adam's, for the gradients' mean.", rich_help_panel=_LOSS
-        ),
+        float | None, typer.Option(min=0, max=0.9999, help="Adam's, for the gradients' mean.")
     ] = None,
     width: Annotated[
-        int,
-        typer.Option(
-            min=2,
-            help="Channels after the first layer; 32 is the paper's size.",
-            rich_help_panel=_NETWORKS,
-        ),
+        int, typer.Option(min=2, help="Channels after the first layer; 32 is the paper's size.")
     ] = TrainConfig.width,
     critic_norm: Annotated[
-        bool,
-        typer.Option(help="Instance norm in the critic.", rich_help_panel=_NETWORKS),
+        bool, typer.Option(help="Instance norm in the critic.")
     ] = TrainConfig.critic_norm,
     critic_reference: Annotated[
-        bool,
-        typer.Option(help="Show the critic the reference face too.", rich_help_panel=_NETWORKS),
+        bool, typer.Option(help="Show the critic the reference face too.")
     ] = TrainConfig.critic_reference,
     norm_momentum: Annotated[
         float,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Part of a batch in the running statistics of batch norm.",
-            rich_help_panel=_NETWORKS,
-        ),
+        typer.Option(min=0, max=1, help="Part of a batch in the running statistics of batch norm."),
     ] = TrainConfig.norm_momentum,
     initialisation: Annotated[
-        Initialisation,
-        typer.Option(help="How weights are drawn.", rich_help_panel=_NETWORKS),
+        Initialisation, typer.Option(help="How weights are drawn.")
     ] = TrainConfig.initialisation,
     half_precision: Annotated[
-        bool | None,
-        typer.Option(
-            help="bf16 or not; by default where the device is faster.", rich_help_panel=_NETWORKS
-        ),
+        bool | None, typer.Option(help="bf16 or not; by default where the device is faster.")
     ] = TrainConfig.half_precision,
     epochs: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Passes over as many frames as the subset has.",
-            rich_help_panel=_SCHEDULE,
-        ),
+        int, typer.Option(min=1, help="Passes over as many frames as the subset has.")
     ] = TrainConfig.epochs,
     iterations: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Critic steps in all, in place of --epochs; 0 for epochs.",
-            rich_help_panel=_SCHEDULE,
-        ),
+        int, typer.Option(min=0, help="Critic steps in all, in place of --epochs; 0 for epochs.")
     ] = TrainConfig.iterations,
-    batch: Annotated[
-        int, typer.Option(min=2, help="Samples an iteration.", rich_help_panel=_SCHEDULE)
-    ] = TrainConfig.batch,
+    batch: Annotated[int, typer.Option(min=2, help="Samples an iteration.")] = TrainConfig.batch,
     accumulate: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Parts in which a batch is taken, to save memory.",
-            rich_help_panel=_SCHEDULE,
-        ),
+        int, typer.Option(min=1, help="Parts in which a batch is taken, to save memory.")
     ] = TrainConfig.accumulate,
     seed: Annotated[
-        int,
-        typer.Option(min=0, max=2**32 - 1, help="Seeds everything.", rich_help_panel=_SCHEDULE),
+        int, typer.Option(min=0, max=2**32 - 1, help="Seeds everything.")
     ] = TrainConfig.seed,
     warmup: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Iterations in which the learning rate rises from zero.",
-            rich_help_panel=_SCHEDULE,
-        ),
+        int, typer.Option(min=0, help="Iterations in which the learning rate rises from zero.")
     ] = TrainConfig.warmup,
     decay: Annotated[
         float,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Last part of the run in which the rate falls to zero.",
-            rich_help_panel=_SCHEDULE,
-        ),
+        typer.Option(min=0, max=1, help="Last part of the run in which the rate falls to zero."),
     ] = TrainConfig.decay,
     ema: Annotated[
         float,
-        typer.Option(
-            min=0,
-            max=0.99999,
-            help="Decay of the generator's moving average; 0 is off.",
-            rich_help_panel=_SCHEDULE,
-        ),
+        typer.Option(min=0, max=0.99999, help="Decay of the generator's moving average; 0 is off."),
     ] = TrainConfig.ema,
     patience: Annotated[
         int,
         typer.Option(
-            min=0,
-            help="Evaluations without a better score that end the run; 0 is never.",
-            rich_help_panel=_SCHEDULE,
+            min=0, help="Evaluations without a better score that end the run; 0 is never."
         ),
     ] = TrainConfig.patience,
     log_every: Annotated[
-        int,
-        typer.Option(min=1, help="Iterations between lines of the log.", rich_help_panel=_SCHEDULE),
+        int, typer.Option(min=1, help="Iterations between lines of the log.")
     ] = TrainConfig.log_every,
     evaluate_every: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Iterations between evaluations; 0 for once an epoch.",
-            rich_help_panel=_SCHEDULE,
-        ),
+        int, typer.Option(min=0, help="Iterations between evaluations; 0 for once an epoch.")
     ] = TrainConfig.evaluate_every,
     evaluate_clips: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Test clips a speaker in an evaluation.", rich_help_panel=_SCHEDULE
-        ),
+        int, typer.Option(min=1, help="Test clips a speaker in an evaluation.")
     ] = TrainConfig.evaluate_clips,
     mouth_weight: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Weight of a mouth pixel in the L1 loss; others have 1.",
-            rich_help_panel=_SAMPLES,
-        ),
+        float, typer.Option(min=0, help="Weight of a mouth pixel in the L1 loss; others have 1.")
     ] = TrainConfig.mouth_weight,
     reference_offset: Annotated[
         str,
         typer.Option(
-            metavar="N[..M]",
-            help="Least (and greatest) distance of reference and target, frames.",
-            rich_help_panel=_SAMPLES,
+            metavar="N[..M]", help="Least (and greatest) distance of reference and target, frames."
         ),
     ] = str(TrainConfig.reference_offset),
     balance: Annotated[
         float,
         typer.Option(
-            min=0,
-            max=1,
-            help="1 draws every clip alike, 0 every speaker alike, between: between.",
-            rich_help_panel=_SAMPLES,
+            min=0, max=1, help="1 draws every clip alike, 0 every speaker alike, between: between."
         ),
     ] = TrainConfig.balance,
     augment: Annotated[
         str,
         typer.Option(
-            metavar="NAMES",
-            help=f"What varies in the samples: {', '.join(GROUPS)}, or by name.",
-            rich_help_panel=_SAMPLES,
+            metavar="NAMES", help=f"What varies in the samples: {', '.join(GROUPS)}, or by name."
         ),
     ] = ",".join(TrainConfig.augment),
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes that load samples.", rich_help_panel=_SESSION)
-    ] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load samples.")] = 0,
     max_minutes: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="End the session with a checkpoint after this time.",
-            rich_help_panel=_SESSION,
-        ),
+        float | None, typer.Option(min=0, help="End the session with a checkpoint after this time.")
     ] = None,
     tensorboard: Annotated[
-        bool,
-        typer.Option(
-            "--tensorboard", help="Write the log for TensorBoard too.", rich_help_panel=_SESSION
-        ),
+        bool, typer.Option("--tensorboard", help="Write the log for TensorBoard too.")
     ] = False,
     list_runs: Annotated[
-        bool,
-        typer.Option("--list", help="Show the runs that there are, and do nothing else."),
+        bool, typer.Option("--list", help="Show the runs that there are, and do nothing else.")
     ] = False,
     device: Device = None,
     json: Json = False,
@@ -286,8 +175,8 @@ def train(
 ) -> None:
     """Train a loss strategy on a prepared dataset; prints the file of the trained weights.
 
-    Every evaluation measures held-out clips, writes a checkpoint and a sheet of generated faces.
-    Ctrl-C saves a checkpoint before it stops; --resume goes on from there. torchrun -m lipgan_cli
+    Settings of the loss that show no default have the strategy's own. Every evaluation measures
+    held-out clips, writes a checkpoint, a sheet of generated faces and plots of the log. Ctrl-C saves a checkpoint before it stops; --resume goes on from there. torchrun -m lipgan_cli
     train ... trains one run with many processes and GPUs.
     """
     if list_runs:
