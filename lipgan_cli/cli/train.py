@@ -176,8 +176,9 @@ def train(
     """Train a loss strategy on a prepared dataset; prints the file of the trained weights.
 
     Settings of the loss that show no default have the strategy's own. Every evaluation measures
-    held-out clips, writes a checkpoint, a sheet of generated faces and plots of the log. Ctrl-C saves a checkpoint before it stops; --resume goes on from there. torchrun -m lipgan_cli
-    train ... trains one run with many processes and GPUs.
+    held-out clips, writes a checkpoint, a sheet of generated faces and plots of the log. Ctrl-C
+    saves a checkpoint before it stops; --resume goes on from there. torchrun -m lipgan_cli train ...
+    trains one run with many processes and GPUs.
     """
     if list_runs:
         runs.print_runs(json)
