@@ -177,8 +177,8 @@ def train(
 
     Settings of the loss that show no default have the strategy's own. Every evaluation measures
     held-out clips, writes a checkpoint, a sheet of generated faces and plots of the log. Ctrl-C
-    saves a checkpoint before it stops; --resume goes on from there. torchrun -m lipgan_cli train ...
-    trains one run with many processes and GPUs.
+    saves a checkpoint before it stops; --resume goes on from there. torchrun -m lipgan_cli
+    train ... trains one run with many processes and GPUs.
     """
     if list_runs:
         runs.print_runs(json)
