@@ -157,12 +157,15 @@ def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, pre
         (["--data", "TOY", "--from", "ghost"], "weights ghost does not exist"),
         (["--data", "TOY", "--from", "TOY/dataset.json"], "is not a weights file"),
         (
-            ["--data", "TOY", "--accumulate", 3],
+            ["--data", "TOY", "--batch", 128, "--accumulate", 3],
             "a batch of 128 cannot be divided: 1 processes, 3 parts",
         ),
-        (["--data", "TOY", "--variant", "expert"], "parts, windows of 5 frames"),
+        (["--data", "TOY", "--batch", 128, "--variant", "expert"], "parts, windows of 5 frames"),
         (["--data", "TOY", "--variant", "gan", "--recipe", "thesis"], "thesis has no variant gan"),
         (["--data", "TOY", "--variant", "l1", "--readout", "joint"], "l1 has no critic"),
+        (["--data", "TOY", "--variant", "l1", "--l1-weight", 0], "generator nothing to learn"),
+        (["--data", "TOY", "--variant", "wgan", "--iterations", 4], "generator never moves"),
+        (["--data", "TOY", "--variant", "l1", "--critic-reference"], "l1 has no critic"),
         (["--data", "TOY", "--expert", "TOY/dataset.json"], "lipgan uses no expert"),
         (["--data", "TOY", "--name", "../x"], "'../x' cannot name a run"),
         (["--resume", "ghost"], "there is no run called ghost"),
@@ -258,12 +261,12 @@ def test_a_collapse_is_told(lipgan, prepare_toy, monkeypatch):
 
 def test_the_recipe_of_the_thesis(lipgan, home, prepare_toy):
     data = prepare_toy({"s1/a": 14})
-    arguments = ("--data", data, "--variant", "wgan-gp", "--name", "toy", *FEW)
+    arguments = ("--data", data, "--variant", "wgan-gp", "--name", "toy", *FEW, "--iterations", 5)
     ran = lipgan("train", "--recipe", "thesis", *arguments, "--ema", 0.5)
     assert ran.code == 0, ran.stderr
-    assert "recipe thesis: the seed covers torch" in ran.stderr
+    assert "recipe thesis: the seed covers networks" in ran.stderr
     run = home / "runs" / "toy"
-    assert lines(run)[0]["corrections"][0].startswith("the seed covers torch")
+    assert lines(run)[0]["corrections"][0].startswith("the seed covers networks")
     config = TrainConfig.from_json((run / "config.json").read_text("utf-8"))
     assert (config.seed, config.decay, config.norm_momentum) == (10, 0.0, 0.8)
     assert (config.batch, config.ema) == (2, 0.5)  # what is given comes first

@@ -189,7 +189,7 @@ def train(
     from lipgan_cli.engine.gan.recipes import THESIS_SETTINGS
     from lipgan_cli.engine.gan.world import joined_world, local_device
     from lipgan_cli.engine.run.events import check_tensorboard
-    from lipgan_cli.engine.run.folder import find_run, new_run
+    from lipgan_cli.engine.run.folder import find_run, fitting_batch, new_run
 
     if tensorboard:
         check_tensorboard()
@@ -210,6 +210,8 @@ def train(
                 if file is not None:
                     settings[setting] = str(require_file(file, "weights").resolve())
             config = TrainConfig(**settings)
+            if "batch" not in settings:
+                config = dataclasses.replace(config, batch=fitting_batch(config, world.size))
             run = world.share(new_run(config, name, world.size) if world.first else Path())
         session = engine.Session(chosen, workers, max_minutes, tensorboard)
         summary = engine.train(run, session, console.progress(quiet or not world.first), world)

@@ -53,6 +53,9 @@ SAVE_SECONDS = 600
 SHOW_SECONDS = 0.5
 """Live figures are read this often: reading them makes a GPU wait."""
 
+AGREE_EVERY = 10
+"""Iterations after which several processes ask each other whether to stop."""
+
 DRAW_SECONDS = 60
 """The log is drawn no more often than this, but at the end."""
 
@@ -193,7 +196,9 @@ class _Loop:
                 task.advance()
                 now = time.monotonic()
                 out_of_time = limit is not None and now - began > 60 * limit
-                end = self.world.most(2 if interrupted() else int(out_of_time))
+                end = 2 if interrupted() else int(out_of_time)
+                if self.world.size > 1:  # they agree now and then, since asking makes a GPU wait
+                    end = self.world.most(end) if self.done % AGREE_EVERY == 0 else 0
                 save = bool(end) or self._due() or now - saved > SAVE_SECONDS
                 if watch or save or now - self.shown > SHOW_SECONDS:
                     rate = (self.done - first) * self.config.batch / (now - began)
@@ -235,7 +240,9 @@ class _Loop:
         self, figures: Mapping[str, Tensor], rate: float, log: Log | None, task: Task
     ) -> None:
         values = {name: value.item() for name, value in figures.items()}
-        if not all(abs(value) < RUN_AWAY for value in values.values()):
+        losses = [value for name, value in values.items() if name.endswith("_loss")]
+        away = any(abs(loss) > RUN_AWAY for loss in losses)
+        if away or not all(math.isfinite(value) for value in values.values()):
             raise LipganError(
                 f"training has diverged at iteration {self.done}: {values}",
                 "begin a new run with a lower --learning-rate, or with --warmup",
@@ -247,6 +254,11 @@ class _Loop:
 
     def _save(self) -> None:
         self.state = State(self.done)
+        if not all(p.isfinite().all() for p in self.core.generator.parameters()):
+            raise LipganError(
+                f"training has diverged at iteration {self.done}: weights are no longer numbers",
+                "begin a new run --from its last checkpoint with a lower --learning-rate",
+            )
         if self.world.first:
             self.checkpoints.save(self.core, self.state)
 
@@ -340,7 +352,10 @@ def _export(run: Path, checkpoints: Checkpoints, config: TrainConfig) -> Path:
     best = checkpoints.best()
     assert best is not None
     weights = run / "weights.safetensors"
-    about = {"config": dataclasses.asdict(config), "figures": _best_figures(checkpoints)}
+    # The file may be handed on: it names data and weights, not where they lie.
+    settings = dataclasses.asdict(config)
+    settings |= {name: Path(settings[name]).name for name in ("dataset", "initial", "expert")}
+    about = {"config": settings, "figures": _best_figures(checkpoints)}
     generator = load_generator(weights_file(best))
     with atomic_path(weights) as temporary:
         save_packed(generator.state_dict(), temporary, about)

@@ -20,7 +20,7 @@ from lipgan_cli.engine.config import TrainConfig, Variant
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.samples import Draws, batches
 from lipgan_cli.engine.gan.core import Core
-from lipgan_cli.engine.gan.device import choose_device
+from lipgan_cli.engine.gan.device import choose_device, tune
 from lipgan_cli.engine.gan.recipes import strategy
 
 GFLOP = 18  # a sample of a `lipgan` step
@@ -31,12 +31,13 @@ def main(
     dataset: str, variant: str = "lipgan", batch: int = 128, workers: int = 0, seconds: float = 30
 ) -> None:
     device = choose_device()
+    tune(device)
     config = TrainConfig(Variant(variant), dataset, "full", batch=batch)
     draws = Draws(Dataset.open(Path(dataset)).clips("full"), config, 1_000_000)
     core = Core(strategy(config), config, 1_000_000, device)
     began = done = 0.0
     for iteration, samples in enumerate(batches(draws, 0, workers)):
-        core.step(samples, iteration)
+        core.step(samples, iteration, watch=(iteration + 1) % config.log_every == 0)
         if iteration < WARM_UP:
             wait(device)
             began = time.perf_counter()

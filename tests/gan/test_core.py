@@ -145,7 +145,7 @@ def test_accumulated_parts_move_the_networks_as_the_whole_does(variant):
     whole, parted = make(variant, **settings), make(variant, accumulate=2, **settings)
     for core in (whole, parted):
         core.generator.double().eval()
-        core.average.double()
+        core.average.generator.double()
         core.critic.double()
         core.pixel_weights = core.pixel_weights.double()
     doubled = Batch(*(getattr(batch(0), name).double() for name in vars(batch(0))))

@@ -85,6 +85,10 @@ class Attempted:
     reals: Judged | None = None
     synced: torch.Tensor | None = None
 
+    @property
+    def generated(self):
+        return self.fakes.pair
+
     def fake(self):
         assert self.fakes is not None, "this strategy must not ask the critic"
         return self.fakes

@@ -79,7 +79,7 @@ class Moments(Dataset[Moment]):
 
 def starts(clip: Clip) -> NDArray[np.intp]:
     """The kept frames that begin `FRAMES` consecutive ones, as indices into `clip.frames`."""
-    reach = clip.frames[FRAMES - 1 :] - clip.frames[: len(clip) - FRAMES + 1]
+    reach = clip.frames[FRAMES - 1 :] - clip.frames[: max(0, len(clip) - FRAMES + 1)]
     return np.flatnonzero(reach == FRAMES - 1)
 
 

@@ -175,7 +175,7 @@ class Draws(Dataset[Samples]):
 
 def _starts(clip: Clip, window: int) -> NDArray[np.int64]:
     """Where `window` frames of a clip follow each other without a gap."""
-    first = clip.frames[: len(clip) - window + 1]
+    first = clip.frames[: max(0, len(clip) - window + 1)]
     last = clip.frames[window - 1 :]
     return np.flatnonzero(last - first == window - 1)
 

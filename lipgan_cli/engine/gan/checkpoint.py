@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -157,7 +158,7 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _training_state(core: Core) -> dict[str, Tensor]:
-    tensors = {"average.count": core.average.n_averaged}
+    tensors = {"average.count": torch.tensor(core.average.count)}
     for name, network in core.networks().items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
         for index, moments in core.optimizers[name].state_dict()["state"].items():
@@ -167,12 +168,15 @@ def _training_state(core: Core) -> dict[str, Tensor]:
 
 def _set_training_state(core: Core, tensors: dict[str, Tensor], average: dict[str, Tensor]) -> None:
     core.averaged.load_state_dict(average)
-    core.average.n_averaged.copy_(tensors["average.count"])
+    core.average.count = int(tensors["average.count"])
     for name, network in core.networks().items():
         network.load_state_dict(_below(tensors, f"{name}."))
         moments: dict[int, dict[str, Tensor]] = {}
+        parameters = list(network.parameters())
         for key, value in _below(tensors, f"adam.{name}.").items():
             index, _, moment = key.partition(".")
+            if value.dim():  # in the parameter's own layout, as Adam had made it
+                value = torch.empty_like(parameters[int(index)]).copy_(value)
             moments.setdefault(int(index), {})[moment] = value
         groups = core.optimizers[name].state_dict()["param_groups"]
         core.optimizers[name].load_state_dict({"state": moments, "param_groups": groups})

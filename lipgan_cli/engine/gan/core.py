@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
-from torch.optim.swa_utils import AveragedModel
 
 from lipgan_cli.engine.config import TrainConfig
-from lipgan_cli.engine.gan.average import moving_average
+from lipgan_cli.engine.gan.average import Average
 from lipgan_cli.engine.gan.batch import Batch
 from lipgan_cli.engine.gan.critic import Critic
 from lipgan_cli.engine.gan.device import fast_bf16
@@ -26,7 +24,7 @@ from lipgan_cli.engine.gan.penalties import Judge, Pair
 from lipgan_cli.engine.gan.world import World
 from lipgan_cli.engine.metrics.image import mouth_region, ssim
 
-SSIM_FACES = 8
+SSIM_FACES = 2
 """Faces of a batch whose SSIM is logged: it is computed on the CPU, one by one."""
 
 
@@ -67,9 +65,7 @@ class Core:
         self.generator.to(memory_format=self.layout)
         self.critic = (critic or _new_critic(config)).to(device) if loss.readout else None
         self.expert = expert.to(device) if expert and loss.expert_weight else None
-        self.average = AveragedModel(
-            self.generator, multi_avg_fn=moving_average(config.ema), use_buffers=True
-        )
+        self.average = Average(self.generator, config.ema)
         adam = loss.optimizer
         self.optimizers = {
             name: Adam(network.parameters(), adam.learning_rate, (adam.beta1, adam.beta2))
@@ -87,9 +83,7 @@ class Core:
     @property
     def averaged(self) -> Generator:
         """The moving average of the generator, which is what a run is for."""
-        averaged = self.average.module
-        assert isinstance(averaged, nn.Module)
-        return cast("Generator", averaged)
+        return self.average.generator
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks under training, by name."""
@@ -184,7 +178,7 @@ class Core:
             _descend(self.loss.generator(attempt), len(parts), sums)
         _require_gradients(critic_parameters, True)
         self._move("generator")
-        self.average.update_parameters(self.generator)
+        self.average.update(self.generator)
         assert faces is not None
         figures = _figures("generator", sums) | {"l1": attempt.l1.detach()}
         if watch:

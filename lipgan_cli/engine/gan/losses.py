@@ -34,8 +34,12 @@ class Attempt(Protocol):
     def l1(self) -> Tensor:
         """The mouth-weighted L1 distance of the generated faces from the true ones, a scalar."""
 
-    def fake(self) -> Judged:
+    @property
+    def generated(self) -> Pair:
         """The generated faces with their true sound."""
+
+    def fake(self) -> Judged:
+        """The same with the critic's judgement."""
 
     def real(self) -> Judged:
         """The true faces with the same sound."""
@@ -157,7 +161,7 @@ class Transport(Wasserstein):
         return {"real": -real.score.mean(), "fake": -self.transform(real, fake.pair).mean()}
 
     def adversarial(self, attempt: Attempt) -> Tensor:
-        return self.transform(attempt.real(), attempt.fake().pair).mean()
+        return self.transform(attempt.real(), attempt.generated).mean()
 
     def transform(self, real: Judged, fake: Pair) -> Tensor:
         """The critic's c-transform at each fake pair, (B,)."""
@@ -175,10 +179,16 @@ def transport_cost(real: Pair, fake: Pair) -> Tensor:
     pixels in [0, 1] and of the mel scaled to an eighth, its range. The sound is in it, else a face
     could be carried to the face of another sound at no cost, and the critic would be blind to sync.
     """
-    faces = torch.cdist(real.faces.flatten(1), fake.faces.flatten(1)) ** 2
-    sound = torch.cdist(real.mel.flatten(1), fake.mel.flatten(1)) ** 2
+    faces = _distances(real.faces, fake.faces) ** 2
+    sound = _distances(real.mel, fake.mel) ** 2
     mean = faces / real.faces[0].numel() + sound / (64 * real.mel[0].numel())
     return (mean + 1e-12).sqrt()  # the root has no slope at 0
+
+
+def _distances(one: Tensor, other: Tensor) -> Tensor:
+    # By products of matrices, small distances would be lost in rounding.
+    exact = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(one.flatten(1), other.flatten(1), compute_mode=exact)
 
 
 @dataclass(frozen=True, kw_only=True)

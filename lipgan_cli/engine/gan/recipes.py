@@ -39,7 +39,7 @@ THESIS_SETTINGS: Mapping[str, Any] = {
 """Settings of the recipe `thesis` that the command line may still override."""
 
 _ALWAYS_CORRECTED = (
-    "the seed covers torch, Python and the loader, not numpy alone",
+    "the seed covers networks, samples and penalties, not numpy's draws alone",
     "unsynced sound, which the thesis does not define, is of another moment or another clip",
 )
 
@@ -93,17 +93,34 @@ def strategy(config: TrainConfig) -> Loss:
         "expert_weight": config.expert_weight,
     }
     given = {name: value for name, value in own.items() if value is not None}
-    _check(loss, given, config.variant)
+    _check(loss, given, config)
     adam: dict[str, Any] = {"learning_rate": config.learning_rate, "beta1": config.beta1}
     optimizer = dataclasses.replace(
         loss.optimizer, **{name: value for name, value in adam.items() if value is not None}
     )
-    return dataclasses.replace(loss, optimizer=optimizer, **given)
+    loss = dataclasses.replace(loss, optimizer=optimizer, **given)
+    if not (loss.l1_weight or loss.critic_weight or loss.expert_weight):
+        raise InputError(
+            f"{config.variant} with these weights leaves the generator nothing to learn",
+            "give one of --l1-weight, --critic-weight, --expert-weight above 0",
+        )
+    if 0 < config.iterations < loss.critic_steps:
+        raise InputError(
+            f"in {config.iterations} iterations with {loss.critic_steps} critic steps each the"
+            " generator never moves",
+            "more --iterations, or fewer --critic-steps",
+        )
+    return loss
 
 
-def _check(loss: Loss, given: Mapping[str, object], variant: Variant) -> None:
-    critics = {"readout", "penalty", "penalty_weight", "critic_weight"}
-    for name in sorted(given.keys() & critics):
+def _check(loss: Loss, given: Mapping[str, object], config: TrainConfig) -> None:
+    variant = config.variant
+    critics = given.keys() & {"readout", "penalty", "penalty_weight", "critic_weight"}
+    if not config.critic_norm:
+        critics |= {"no_critic_norm"}
+    if config.critic_reference:
+        critics |= {"critic_reference"}
+    for name in sorted(critics):
         if loss.readout is None:
             raise InputError(
                 f"{variant} has no critic: no --{name.replace('_', '-')}", "leave it out"

@@ -74,13 +74,18 @@ def check_batch(config: TrainConfig, processes: int) -> None:
     """
     window = window_of(config)
     parts = processes * config.accumulate
-    if config.batch % (parts * window) or config.batch < 2 * parts:
-        least = parts * max(window, 2)  # batch norm needs two samples
+    if config.batch % (parts * window) or config.batch < 2 * parts:  # batch norm needs two samples
         raise InputError(
             f"a batch of {config.batch} cannot be divided: {processes} processes,"
             f" {config.accumulate} parts, windows of {window} frames",
-            f"--batch {max(1, config.batch // least) * least}",
+            f"--batch {fitting_batch(config, processes)}",
         )
+
+
+def fitting_batch(config: TrainConfig, processes: int) -> int:
+    """The largest batch up to the run's own that can be divided as the run does it."""
+    least = processes * config.accumulate * max(window_of(config), 2)
+    return max(1, config.batch // least) * least
 
 
 def _check_width(config: TrainConfig) -> None:
