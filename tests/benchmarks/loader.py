@@ -49,7 +49,7 @@ def make(folder: Path) -> Path:
             )
         sound = quantised(random.normal(0, 0.05, FRAMES * 640).astype(np.float32))
         write_flac(place / "sound.flac", sound)
-        np.savez(place / "mel.npz", mel=mel_spectrogram(sound))
+        np.savez_compressed(place / "mel.npz", mel=mel_spectrogram(sound))
         about = {"times": [f / 25 for f in range(FRAMES)], "frames": list(range(FRAMES))}
         (place / "clip.json").write_text(json.dumps(about))
     return folder
