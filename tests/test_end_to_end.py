@@ -21,7 +21,7 @@ from lipgan_cli.engine.media.audio import SAMPLE_RATE, read_audio
 from lipgan_cli.engine.media.demo import SPEECH, write_portrait
 
 COMMAND = Path(sys.executable).parent / "lipgan"
-TOY = ("--width", "4", "--iterations", "3", "--batch", "2", "--evaluate-clips", "1")
+TOY = ("--width", "4", "--iterations", "5", "--batch", "2", "--evaluate-clips", "1")
 
 
 def run(*arguments: object) -> str:
