@@ -21,15 +21,13 @@ EVALUATIONS = [
 def make_run(home):
     """Write a run's folder: `make_run("a", [{"iteration": 20}], iterations=100)`."""
 
-    def make(name, lines=(), *, dataset="nowhere", ended=False, changed=1_700_000_000, **settings):
+    def make(name, lines=(), *, dataset="nowhere", changed=1_700_000_000, **settings):
         run = home / "runs" / name
         run.mkdir(parents=True)
         config = TrainConfig(Variant.L1, str(dataset), "small", **settings)
         (run / "config.json").write_text(config.to_json())
         if lines:
             (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        if ended:
-            (run / "weights.safetensors").write_bytes(b"x")
         for path in (*run.iterdir(), run):
             os.utime(path, (changed, changed))
         return run
@@ -65,13 +63,12 @@ def test_a_checkpoint_counts_where_the_log_is_behind(make_run):
     assert list_runs()[0].iterations == 31
 
 
-def test_epochs_are_counted_on_the_dataset_or_by_the_run_that_ended(make_run, prepare_toy):
+def test_epochs_are_counted_on_the_dataset(make_run, prepare_toy):
     data = prepare_toy({"s1/a": 14, "s1/b": 10})
     make_run("known", dataset=data, epochs=3, batch=5)
     make_run("unknown", epochs=3)
-    make_run("ended", [{"iteration": 77}], epochs=3, ended=True)
     planned = {summary.name: summary.planned for summary in list_runs()}
-    assert planned == {"known": 3 * (24 // 5), "unknown": None, "ended": 77}
+    assert planned == {"known": 3 * (24 // 5), "unknown": None}
 
 
 def test_the_last_changed_is_first(make_run):

@@ -65,11 +65,10 @@ def _summary(run: Path, frames: Callable[[str, str], int | None]) -> RunSummary:
     except (OSError, ValueError, LipganError) as error:
         return replace(summary, problem=str(error))
     done = max([logged, *_checkpoints(run)])
-    ended = (run / "weights.safetensors").exists()
     return replace(
         summary,
         iterations=done,
-        planned=_planned(config, done, ended, frames),
+        planned=_planned(config, frames),
         variant=config.variant.value,
         subset=config.subset,
         mouth_psnr=best.get("right"),
@@ -77,12 +76,8 @@ def _summary(run: Path, frames: Callable[[str, str], int | None]) -> RunSummary:
     )
 
 
-def _planned(
-    config: TrainConfig, done: int, ended: bool, frames: Callable[[str, str], int | None]
-) -> int | None:
+def _planned(config: TrainConfig, frames: Callable[[str, str], int | None]) -> int | None:
     """Iterations in all, without a look at the dataset where that can be spared."""
-    if ended:
-        return done
     if config.iterations:
         return config.iterations
     found = frames(config.dataset, config.subset)
