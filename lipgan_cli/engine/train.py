@@ -296,14 +296,12 @@ class _Loop:
 
     def _warn_of_collapse(self, now: Response) -> None:
         """Say what the faces have stopped to depend on, or have not come to by half of the run."""
+        measured = self.checkpoints.measured()
+        late = self.done >= self.iterations / 2
         for name, meant in (("audio", "sound"), ("face", "person's face")):
             value = getattr(now, name)
-            before = [
-                state.figures["all"].get(f"{name}_response", 0.0)
-                for state in self.checkpoints.measured()
-            ]
+            before = [state.figures["all"].get(f"{name}_response", 0.0) for state in measured]
             depended = max(before, default=0.0) >= COLLAPSED
-            late = self.done >= self.iterations / 2
             if value is not None and value < COLLAPSED and (depended or late):
                 self._say(
                     f"collapse at iteration {self.done}: the generated mouths do not depend on the"

@@ -16,11 +16,11 @@ from lipgan_cli.engine.data.moments import (
     Moments,
     louder,
     spread,
-    starts,
     vary,
     windows_at,
 )
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.gan.expert import FRAMES
 from lipgan_cli.engine.media.audio import mel_windows
 
 
@@ -37,12 +37,12 @@ def clips_of(folder, drop=()):
 def test_a_window_begins_where_five_frames_follow_each_other(prepare_toy):
     (clip,) = clips_of(prepare_toy({"s1/a": 14}), drop=(6,))
     # Frames 0..5 and 7..13 are left: indices 0..5 and 6..12.
-    assert starts(clip).tolist() == [0, 1, 6, 7, 8]
+    assert clip.starts(FRAMES).tolist() == [0, 1, 6, 7, 8]
 
 
 def test_a_clip_shorter_than_a_window_has_none(prepare_toy):
     (clip,) = clips_of(prepare_toy({"s1/a": 4}))
-    assert starts(clip).tolist() == []
+    assert clip.starts(FRAMES).tolist() == []
 
 
 @settings(max_examples=30)
@@ -103,7 +103,7 @@ def test_an_item_is_several_moments_of_one_clip(prepare_toy):
 
 
 def moments_of(clip):
-    return zip(*windows_at(clip, starts(clip)), strict=True)
+    return zip(*windows_at(clip, clip.starts(FRAMES)), strict=True)
 
 
 def same(one, other):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lipgan_cli.engine.config import Augmentation, TrainConfig, Variant
 from lipgan_cli.engine.data.dataset import Clip, Dataset
-from lipgan_cli.engine.data.samples import Draws, _moment, _starts, batches
+from lipgan_cli.engine.data.samples import Draws, _moment, batches
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media.flac import write_flac
 
@@ -181,11 +181,11 @@ def test_a_damaged_clip_is_the_same_error_in_every_process(prepare_toy, workers)
 
 def test_where_windows_begin():
     clip = clip_of([0, 1, 2, 4, 5, 6, 7, 9])
-    assert _starts(clip, 1).tolist() == list(range(8))
-    assert _starts(clip, 2).tolist() == [0, 1, 3, 4, 5]
-    assert _starts(clip, 3).tolist() == [0, 3, 4]
-    assert _starts(clip, 4).tolist() == [3]
-    assert _starts(clip, 5).tolist() == []
+    assert clip.starts(1).tolist() == list(range(8))
+    assert clip.starts(2).tolist() == [0, 1, 3, 4, 5]
+    assert clip.starts(3).tolist() == [0, 3, 4]
+    assert clip.starts(4).tolist() == [3]
+    assert clip.starts(5).tolist() == []
 
 
 @pytest.mark.parametrize("augment", [(), ALL])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from lipgan_cli.engine.data.dataset import Dataset
+from lipgan_cli.engine.data.dataset import Clip, Dataset
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.gan.expert import Expert, save_expert
 from lipgan_cli.engine.progress import Silent
@@ -130,6 +130,7 @@ class Coded:
     """A clip whose faces are as bright as its sound is loud, each moment in its own way."""
 
     speaker = "s1"
+    starts = Clip.starts
 
     def __init__(self, late=0):
         self.levels = np.random.default_rng(0).random(24)

@@ -6,7 +6,7 @@ import json
 import math
 
 from lipgan_cli.engine.run import log as module
-from lipgan_cli.engine.run.log import log_file, open_log, read_log
+from lipgan_cli.engine.run.log import log_file, log_lines, open_log
 
 
 def clock(monkeypatch, *times):
@@ -29,7 +29,7 @@ def test_a_line_has_its_iteration_and_the_seconds_of_training(tmp_path, monkeypa
 def test_a_line_can_be_read_as_soon_as_it_is_written(tmp_path):
     with open_log(tmp_path, 0) as log:
         log.write(20, {"psnr": 15.5})
-        assert read_log(tmp_path)[0]["psnr"] == 15.5
+        assert next(log_lines(tmp_path))["psnr"] == 15.5
 
 
 def test_a_resumed_run_drops_the_lost_stretch_and_counts_seconds_on(tmp_path, monkeypatch):
@@ -39,7 +39,7 @@ def test_a_resumed_run_drops_the_lost_stretch_and_counts_seconds_on(tmp_path, mo
         log.write(40, {"psnr": 16.5})
     with open_log(tmp_path, 20) as log:
         log.write(40, {"psnr": 17.5})
-    assert read_log(tmp_path) == [
+    assert list(log_lines(tmp_path)) == [
         {"iteration": 20, "seconds": 5.0, "psnr": 15.5},
         {"iteration": 40, "seconds": 7.0, "psnr": 17.5},
     ]
@@ -50,10 +50,10 @@ def test_what_is_no_line_of_a_log_is_left_out(tmp_path):
     bad = ['{"itera', "[1]", "7", '{"x": 1}', '{"iteration": "3"}', '{"iteration": NaN}', "", '"']
     text = "\n".join([good[0], *bad, good[1], '{"iteration": 4'])
     log_file(tmp_path).write_bytes(text.encode() + b"\xff")
-    first, second = read_log(tmp_path)
+    first, second = list(log_lines(tmp_path))
     assert math.isnan(first["x"])
     assert second == {"iteration": 2.0}
 
 
 def test_a_run_without_a_log_has_no_lines(tmp_path):
-    assert read_log(tmp_path) == []
+    assert list(log_lines(tmp_path)) == []

@@ -9,6 +9,7 @@ left_out.jsonl                      clips and frames left out, each with the rea
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ class Clip:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def starts(self, window: int) -> NDArray[np.intp]:
+        """Return the kept faces from which on `window` frames follow each other without a gap."""
+        first = self.frames[: max(0, len(self) - window + 1)]
+        last = self.frames[window - 1 :]
+        return np.flatnonzero(last - first == window - 1)
 
     def face(self, i: int) -> NDArray[np.uint8]:
         """Return the i-th kept face, RGB (96, 96, 3).
@@ -131,6 +138,15 @@ class Dataset:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path) from error
+
+
+def speaker_chances(speakers: Mapping[str, Sized], balance: float) -> NDArray[np.float64]:
+    """Return each speaker's chance of being drawn, by its number of clips to the power `balance`.
+
+    1 draws every clip alike, 0 every speaker alike.
+    """
+    weights = np.array([len(clips) for clips in speakers.values()], float) ** balance
+    return np.asarray(weights / weights.sum())
 
 
 def face_name(frame: int) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lipgan_cli.engine.data.dataset import Clip
+from lipgan_cli.engine.data.dataset import Clip, speaker_chances
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan.expert import FRAMES
 from lipgan_cli.engine.media.audio import SILENCE, mel_windows
@@ -40,7 +40,7 @@ class Moments(Dataset[Moment]):
         self, clips: Sequence[Clip], seed: int, items: int, windows: int, augment: bool = True
     ) -> None:
         needed = 1 + APART * (windows - 1)
-        usable = [clip for clip in clips if len(starts(clip)) >= needed]
+        usable = [clip for clip in clips if len(clip.starts(FRAMES)) >= needed]
         if not usable:
             raise InputError(
                 f"no clip has {needed + FRAMES - 1} consecutive frames with a face,"
@@ -58,8 +58,7 @@ class Moments(Dataset[Moment]):
     @cached_property
     def speaker_chances(self) -> NDArray[np.float64]:
         """The chance of each speaker, in the order of `speakers`."""
-        weights = np.array([len(clips) for clips in self.speakers.values()], float) ** BALANCE
-        return np.asarray(weights / weights.sum())
+        return speaker_chances(self.speakers, BALANCE)
 
     def __getitem__(self, number: int) -> Moment:
         if not 0 <= number < self.items:
@@ -68,19 +67,13 @@ class Moments(Dataset[Moment]):
         speaker = random.choice(len(self.speakers), p=self.speaker_chances)
         clips = list(self.speakers.values())[speaker]
         clip = clips[random.integers(len(clips))]
-        first = starts(clip)
+        first = clip.starts(FRAMES)
         first = first[spread(random, len(first), self.windows)]
         faces, mel = windows_at(clip, first)
         if self.augment:
             faces = vary(faces, random)
             mel = louder(mel, random)
         return torch.from_numpy(np.ascontiguousarray(faces)), torch.from_numpy(mel)
-
-
-def starts(clip: Clip) -> NDArray[np.intp]:
-    """The kept frames that begin `FRAMES` consecutive ones, as indices into `clip.frames`."""
-    reach = clip.frames[FRAMES - 1 :] - clip.frames[: max(0, len(clip) - FRAMES + 1)]
-    return np.flatnonzero(reach == FRAMES - 1)
 
 
 def spread(random: Random, places: int, count: int) -> NDArray[np.int64]:

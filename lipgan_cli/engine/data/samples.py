@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from lipgan_cli.engine.config import SOUND, TrainConfig
-from lipgan_cli.engine.data.dataset import Clip
+from lipgan_cli.engine.data.dataset import Clip, speaker_chances
 from lipgan_cli.engine.data.memory import Memory
 from lipgan_cli.engine.data.pictures import vary
 from lipgan_cli.engine.data.sounds import Effect, draw_effect, heard
@@ -42,7 +42,7 @@ class Usable:
     """A clip, and where windows of consecutive frames begin in it."""
 
     clip: Clip
-    starts: NDArray[np.int64]
+    starts: NDArray[np.intp]
 
     @property
     def spread(self) -> int:
@@ -72,7 +72,7 @@ class Draws(Dataset[Samples]):
                 f"a batch of {max(1, config.batch // window) * window}",
             )
         needed = 2 * max(config.reference_offset, UNSYNCED) + window
-        usable = [Usable(clip, _starts(clip, window)) for clip in clips if len(clip) >= needed]
+        usable = [Usable(clip, clip.starts(window)) for clip in clips if len(clip) >= needed]
         # From any start there must be another, where the unsynced sound begins.
         usable = [one for one in usable if one.spread >= 2 * UNSYNCED]
         if not usable:
@@ -93,11 +93,9 @@ class Draws(Dataset[Samples]):
         return self.length
 
     @cached_property
-    def speaker_chances(self) -> np.ndarray:
+    def speaker_chances(self) -> NDArray[np.float64]:
         """The chance of each speaker, in the order of `speakers`."""
-        counts = np.array([len(clips) for clips in self.speakers.values()], float)
-        weights = counts**self.config.balance
-        return np.asarray(weights / weights.sum())
+        return speaker_chances(self.speakers, self.config.balance)
 
     def __getitem__(self, number: int) -> Samples:
         """Return one sample, without the dimension of the batch."""
@@ -173,14 +171,7 @@ class Draws(Dataset[Samples]):
         return before[place] if place < len(before) else after[place - len(before)]
 
 
-def _starts(clip: Clip, window: int) -> NDArray[np.int64]:
-    """Where `window` frames of a clip follow each other without a gap."""
-    first = clip.frames[: max(0, len(clip) - window + 1)]
-    last = clip.frames[window - 1 :]
-    return np.flatnonzero(last - first == window - 1)
-
-
-def _moment(random: Random, starts: NDArray[np.int64], target: int | None) -> int:
+def _moment(random: Random, starts: NDArray[np.intp], target: int | None) -> int:
     """A start at which sound is unsynced with a target that starts in the same clip, or at none."""
     before = after = 0
     if target is not None:

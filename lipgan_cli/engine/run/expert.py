@@ -17,10 +17,10 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 
 from lipgan_cli.engine.data.dataset import Clip
-from lipgan_cli.engine.data.moments import Moments, starts, windows_at
+from lipgan_cli.engine.data.moments import Moments, windows_at
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.gan.device import fast_bf16
-from lipgan_cli.engine.gan.expert import Expert, load_expert, own_loss, save_expert
+from lipgan_cli.engine.gan.expert import FRAMES, Expert, load_expert, own_loss, save_expert
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.run.offsets import ClipOffsets, Found, clip_offsets, found
@@ -153,7 +153,7 @@ def measure(expert: Expert, clips: Sequence[Clip], progress: Progress) -> dict[s
     speakers: dict[str, list[ClipOffsets]] = {}
     with progress.task("measuring the lip-sync expert", len(clips), "clips") as task:
         for clip in clips:
-            first = starts(clip)
+            first = clip.starts(FRAMES)
             if len(first) > 1:
                 offsets = clip_offsets(_scores(expert, clip, first), clip.frames[first])
                 speakers.setdefault(clip.speaker, []).append(offsets)

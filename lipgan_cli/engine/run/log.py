@@ -61,13 +61,8 @@ def log_file(run: Path) -> Path:
     return run / "log.jsonl"
 
 
-def read_log(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log, each with its `iteration`; a line cut short is left out."""
-    return list(log_lines(run))
-
-
 def log_lines(run: Path) -> Iterator[dict[str, Any]]:
-    """The same lines one by one: a log of a long run is large."""
+    """The lines of a run's log one by one, each with its `iteration`; one cut short is left out."""
     path = log_file(run)
     if path.exists():
         with path.open(encoding="utf-8", errors="replace") as file:
