@@ -1,12 +1,15 @@
-"""`lipgan train --list`: the runs that there are."""
+"""`lipgan train --list` and `--compare`: the runs that there are, and runs side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lipgan_cli.cli import console
 
 if TYPE_CHECKING:
+    from lipgan_cli.engine.run.comparison import Standing
     from lipgan_cli.engine.run.listing import RunSummary
 
 _COLUMNS = (
@@ -50,3 +53,40 @@ def _row(run: RunSummary) -> tuple[str, ...]:
         f"{run.changed:%Y-%m-%d %H:%M}",
         console.one_line(run.problem),
     )
+
+
+_COMPARED = {
+    "right": ("mouth PSNR in dB", "{:.2f}"),
+    "gap_to_swapped": ("gap to swapped", "{:+.2f}"),
+    "gap_to_still": ("gap to still", "{:+.2f}"),
+    "ssim": ("mouth SSIM", "{:.3f}"),
+    "audio_response": ("response to sound", "{:.2f}"),
+    "face_response": ("to the face", "{:.2f}"),
+}
+
+
+def print_comparison(
+    runs: Sequence[Path], output: Path | None, device: str | None, json: bool
+) -> None:
+    """Print the last figures of several runs; draw them too where a folder is given."""
+    from lipgan_cli.engine.gan.device import choose_device
+    from lipgan_cli.engine.run.comparison import draw_comparison, standing
+
+    compared = [standing(run) for run in runs]
+    if output is not None:
+        draw_comparison(runs, output, choose_device(device))
+    if json:
+        console.print_json(compared)
+    else:
+        columns = ("run", "iterations", *(name for name, _ in _COMPARED.values()), "samples/s")
+        console.table(columns, [_compared_row(one) for one in compared])
+
+
+def _compared_row(run: Standing) -> tuple[str, ...]:
+    figures = run.figures.get("all", {})
+    cells = [
+        shown.format(figures[name] + 0.0) if name in figures else "-"
+        for name, (_, shown) in _COMPARED.items()
+    ]
+    speed = "-" if run.samples_per_second is None else f"{run.samples_per_second:.0f}"
+    return (console.one_line(run.name), str(run.iterations), *cells, speed)

@@ -10,6 +10,7 @@ import typer
 
 from lipgan_cli.cli import console, runs
 from lipgan_cli.cli.options import Device, Json, Quiet
+from lipgan_cli.cli.plans import read_plan
 from lipgan_cli.engine.config import (
     GROUPS,
     Initialisation,
@@ -79,6 +80,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Adam's.")] = None,
     beta1: Annotated[
         float | None, typer.Option(min=0, max=0.9999, help="Adam's, for the gradients' mean.")
+    ] = None,
+    beta2: Annotated[
+        float | None, typer.Option(min=0, max=0.99999, help="Adam's, for the squares' mean.")
     ] = None,
     width: Annotated[
         int, typer.Option(min=2, help="Channels after the first layer; 32 is the paper's size.")
@@ -166,6 +170,22 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the log for TensorBoard too.")
     ] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Train the runs of this file one after the other and compare them."
+        ),
+    ] = None,
+    compared: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare", metavar="RUN", help="Compare this run with others; repeat it, or use *."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Where a comparison is drawn."),
+    ] = None,
     list_runs: Annotated[
         bool, typer.Option("--list", help="Show the runs that there are, and do nothing else.")
     ] = False,
@@ -183,38 +203,44 @@ def train(
     if list_runs:
         runs.print_runs(json)
         return
+    from lipgan_cli.engine.run.folder import find_run, find_runs, new_run
+
+    if compared:
+        _refuse_all_but(context, {"compared", "output", "device", "json", "quiet"}, "--compare")
+        runs.print_comparison(find_runs(compared), output, device, json)
+        return
     from lipgan_cli.engine import train as engine
-    from lipgan_cli.engine.data.dataset import resolve
     from lipgan_cli.engine.gan.device import choose_device
-    from lipgan_cli.engine.gan.recipes import THESIS_SETTINGS
     from lipgan_cli.engine.gan.world import joined_world, local_device
+    from lipgan_cli.engine.plan import train_plan
     from lipgan_cli.engine.run.events import check_tensorboard
-    from lipgan_cli.engine.run.folder import find_run, fitting_batch, new_run
 
     if tensorboard:
         check_tensorboard()
     chosen = local_device(choose_device(device))
+    session = engine.Session(chosen, workers, max_minutes, tensorboard)
     with joined_world(chosen) as world:
+        progress = console.progress(quiet or not world.first)
+        if plan is not None:
+            _refuse_all_but(context, {"plan", "output", *_SESSION_OPTIONS}, "--plan")
+            if world.size > 1:
+                raise InputError(
+                    "a plan's runs are trained by one process each",
+                    "start lipgan train --plan once for every GPU: they share the plan",
+                )
+            planned = read_plan(plan, context, _config)
+            trained = train_plan(planned, session, progress)
+            runs.print_comparison(trained, output, device, json)
+            return
+        if output is not None:
+            raise InputError("--output is for comparisons", "give it with --compare or --plan")
         if resume is not None:
-            _refuse_new_settings(context)
+            _refuse_all_but(context, {"resume", *_SESSION_OPTIONS}, "--resume")
             run = find_run(resume)
         else:
-            settings: dict[str, Any] = {
-                "variant": variant,
-                "subset": subset,
-                "dataset": str(resolve(data).resolve()),
-                **(THESIS_SETTINGS if recipe is Recipe.THESIS else {}),
-                **_given_settings(context),
-            }
-            for file, setting in ((initial, "initial"), (expert, "expert")):
-                if file is not None:
-                    settings[setting] = str(require_file(file, "weights").resolve())
-            config = TrainConfig(**settings)
-            if "batch" not in settings:
-                config = dataclasses.replace(config, batch=fitting_batch(config, world.size))
+            config = _config(context, world.size)
             run = world.share(new_run(config, name, world.size) if world.first else Path())
-        session = engine.Session(chosen, workers, max_minutes, tensorboard)
-        summary = engine.train(run, session, console.progress(quiet or not world.first), world)
+        summary = engine.train(run, session, progress, world)
     if summary is None:
         return
     if json:
@@ -223,36 +249,53 @@ def train(
         console.print_result(summary.weights)
 
 
-_SESSION_OPTIONS = {"resume", "workers", "max_minutes", "tensorboard", "device", "json", "quiet"}
+_SESSION_OPTIONS = {"workers", "max_minutes", "tensorboard", "device", "json", "quiet"}
 
 
-def _given(context: typer.Context) -> dict[str, Any]:
+def _config(context: typer.Context, processes: int = 1) -> TrainConfig:
+    """The run that a command line asks for."""
+    from lipgan_cli.engine.data.dataset import resolve
+    from lipgan_cli.engine.gan.recipes import THESIS_SETTINGS
+    from lipgan_cli.engine.run.folder import fitting_batch
+
+    options = context.params
+    kept = {field.name for field in dataclasses.fields(TrainConfig)}
+    given = {name: options[name] for name in _given(context) & kept}
+    settings: dict[str, Any] = {
+        "variant": options["variant"],
+        "subset": options["subset"],
+        "dataset": str(resolve(options["data"]).resolve()),
+        **(THESIS_SETTINGS if options["recipe"] is Recipe.THESIS else {}),
+        **given,
+    }
+    for file in given.keys() & {"initial", "expert"}:
+        settings[file] = str(require_file(given[file], "weights").resolve())
+    if "augment" in given:
+        settings["augment"] = parse_augmentations(given["augment"])
+    if "reference_offset" in given:
+        offset, reach = parse_distances(given["reference_offset"])
+        settings |= {"reference_offset": offset, "reference_reach": reach}
+    config = TrainConfig(**settings)
+    if "batch" not in settings:
+        config = dataclasses.replace(config, batch=fitting_batch(config, processes))
+    return config
+
+
+def _given(context: typer.Context) -> set[str]:
     """The options that stand on the command line."""
 
     def stands_there(name: str) -> bool:
         source = context.get_parameter_source(name)
         return source is not None and source.name == "COMMANDLINE"
 
-    return {name: value for name, value in context.params.items() if stands_there(name)}
+    return {name for name in context.params if stands_there(name)}
 
 
-def _given_settings(context: typer.Context) -> dict[str, Any]:
-    """Those of them that a run's config keeps."""
-    kept = {field.name for field in dataclasses.fields(TrainConfig)}
-    settings = {name: value for name, value in _given(context).items() if name in kept}
-    if "augment" in settings:
-        settings["augment"] = parse_augmentations(settings["augment"])
-    if "reference_offset" in settings:
-        offset, reach = parse_distances(settings["reference_offset"])
-        settings |= {"reference_offset": offset, "reference_reach": reach}
-    return settings
-
-
-def _refuse_new_settings(context: typer.Context) -> None:
-    """A resumed run keeps the settings that it was begun with."""
-    for name in _given(context).keys() - _SESSION_OPTIONS:
-        option = {"initial": "from"}.get(name, name.replace("_", "-"))
-        raise InputError(
-            f"--resume keeps the run's own settings: no --{option} beside it",
-            "leave it out, or begin a new run",
-        )
+def _refuse_all_but(context: typer.Context, allowed: set[str], chosen: str) -> None:
+    """What decides a run's outcome was decided when it was begun, or stands in the plan."""
+    for parameter in context.command.params:
+        if parameter.name in _given(context) - allowed:
+            raise InputError(
+                f"{chosen} keeps the runs' own settings: no {parameter.opts[0]} beside it",
+                "leave it out, or begin a new run",
+            )

@@ -188,6 +188,7 @@ class TrainConfig:
         expert_weight: of the expert's part in the generator's loss.
         learning_rate: Adam's.
         beta1: Adam's, for the mean of the gradients.
+        beta2: Adam's, for the mean of their squares.
         width: channels after the first layer; 32 is the paper's.
         critic_norm: whether the critic has instance norm.
         critic_reference: whether the critic sees the reference face too.
@@ -231,6 +232,7 @@ class TrainConfig:
     expert_weight: float | None = None
     learning_rate: float | None = None
     beta1: float | None = None
+    beta2: float | None = None
     width: int = 32
     critic_norm: bool = True
     critic_reference: bool = False

@@ -19,3 +19,7 @@ class InputError(LipganError):
     """The user gave something that cannot be used: a wrong file, option or folder."""
 
     exit_code = 2
+
+
+class BusyError(InputError):
+    """Another process holds what this one was to write."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
-from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.errors import BusyError, InputError, LipganError
 
 
 def home() -> Path:
@@ -51,7 +51,7 @@ def atomic_path(target: Path, force: bool = True) -> Iterator[Path]:
     temporary = target.with_name(f".{short}.{secrets.token_hex(4)}.part{target.suffix}")
     try:
         yield temporary
-        if target.is_dir() and temporary.is_dir():
+        if force and target.is_dir() and temporary.is_dir():
             shutil.rmtree(target)
         temporary.replace(target)
     except OSError as error:
@@ -88,7 +88,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for writing; makes it.
 
     Raises:
-        InputError: another run holds it, or the folder cannot be written.
+        BusyError: another run holds it.
+        InputError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     with handle:
         if not _lock(handle.fileno()):
-            raise InputError(f"another run is writing {folder}", "wait until it has ended")
+            raise BusyError(f"another run is writing {folder}", "wait until it has ended")
         yield
 
 

@@ -59,7 +59,7 @@ class Checkpoints:
 
     def save(self, core: Core, state: State) -> Path:
         """Write a checkpoint and thin out the older ones."""
-        target = self._folder(state)
+        target = self.place(state)
         with atomic_path(target) as temporary:
             temporary.mkdir(parents=True)
             save_tensors(averaged_weights(core), temporary / _WEIGHTS)
@@ -70,9 +70,10 @@ class Checkpoints:
 
     def describe(self, state: State) -> None:
         """Add to the checkpoint of that iteration what was measured on it."""
-        _write_state(self._folder(state), state)
+        _write_state(self.place(state), state)
 
-    def _folder(self, state: State) -> Path:
+    def place(self, state: State) -> Path:
+        """The folder of the checkpoint of that iteration."""
         return self.folder / f"{state.iteration:08d}"
 
     def _thin_out(self) -> None:

@@ -94,7 +94,7 @@ def strategy(config: TrainConfig) -> Loss:
     }
     given = {name: value for name, value in own.items() if value is not None}
     _check(loss, given, config)
-    adam: dict[str, Any] = {"learning_rate": config.learning_rate, "beta1": config.beta1}
+    adam = {name: getattr(config, name) for name in ("learning_rate", "beta1", "beta2")}
     optimizer = dataclasses.replace(
         loss.optimizer, **{name: value for name, value in adam.items() if value is not None}
     )

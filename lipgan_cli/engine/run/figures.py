@@ -22,7 +22,13 @@ _CALLED = {
     "gap_to_still": "gap to still, mouth PSNR",
     "samples_per_second": "speed",
 }
-_CALLED_IN_EVALUATION = {"ssim": "mouth SSIM", "whole": "whole crop, PSNR"}
+_CALLED_IN_EVALUATION = {
+    "right": "mouth PSNR, right sound",
+    "ssim": "mouth SSIM",
+    "whole": "whole crop, PSNR",
+    "audio_response": "response to the sound",
+    "face_response": "response to the face",
+}
 
 
 def numbers(values: Mapping[str, Any], outer: Name = ()) -> Iterator[tuple[Name, float]]:

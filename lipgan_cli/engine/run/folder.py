@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def new_run(config: TrainConfig, name: str | None = None, processes: int = 1) ->
     run = runs_dir() / name
     if run.exists():
         raise InputError(f"the run {run} exists already", f"--resume {name}, or another --name")
-    with atomic_path(run) as temporary:
+    with atomic_path(run, force=False) as temporary:
         temporary.mkdir(parents=True)
         (temporary / "config.json").write_text(config.to_json(), "utf-8")
         if config.initial:
@@ -108,6 +109,19 @@ def find_run(name: str) -> Path:
     known = sorted(path.parent.name for path in runs_dir().glob("*/config.json"))
     hint = f"the runs are {', '.join(known)}" if known else "there are no runs yet"
     raise InputError(f"there is no run called {name}", hint)
+
+
+def find_runs(names: Sequence[str]) -> list[Path]:
+    """The folders of runs by name or path, each once; in a name of the user's, * stands for any.
+
+    Raises:
+        InputError: there is no run to one of the names.
+    """
+    found: list[Path] = []
+    for name in names:
+        known = sorted(runs_dir().glob(f"{name}/config.json")) if "*" in name else []
+        found += [path.parent for path in known] or [find_run(name)]
+    return list(dict.fromkeys(found))
 
 
 def initial_weights(run: Path) -> Path:

@@ -95,26 +95,40 @@ def compare(runs: Sequence[Path], path: Path) -> None:
     alike = len({run.name for run in runs}) < len(runs)
     logs = [(str(run) if alike else run.name, read_series(run)) for run in runs]
 
-    def panel(name: Name, title: str) -> Panel:
+    colours = _colours(len(logs))
+
+    def panel(*name: str) -> Panel:
         lines = [
-            Line(label, series[name], f"C{place}")
-            for place, (label, series) in enumerate(logs)
+            Line(label, series[name], colour)
+            for colour, (label, series) in zip(colours, logs, strict=True)
             if name in series
         ]
-        return Panel(title, lines, unit(name[-1]))
+        return Panel(called(name[-1], evaluated=name[0] == EVALUATION), lines, unit(name[-1]))
 
-    gap = panel((EVALUATION, ALL, "gap_to_swapped"), called("gap_to_swapped"))
+    gap = panel(EVALUATION, ALL, "gap_to_swapped")
     timed = [replace(line, series=line.series.over_hours()) for line in gap.lines]
     panels = [
+        panel(EVALUATION, ALL, "right"),
+        panel("psnr"),
         gap,
         replace(gap, lines=[line for line in timed if len(line.series.x)], x="hours of training"),
-        panel(("generator_l1",), "generator's L1"),
-        panel(("psnr",), "PSNR in training"),
+        panel(EVALUATION, ALL, "audio_response"),
+        panel(EVALUATION, ALL, "face_response"),
     ]
     panels = [panel for panel in panels if panel.lines]
     if not panels:
         raise InputError("none of these runs has a figure to compare yet", "train them first")
-    _save(path, "", panels)
+    _save(path, "", panels, shared=True)
+
+
+def _colours(count: int) -> list[str]:
+    """Colours to tell `count` lines apart: the usual ten, or as many as are asked for."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    if count <= _MANY + 1:
+        return [f"C{place}" for place in range(count)]
+    return [to_hex(colour) for colour in colormaps["turbo"](np.linspace(0.05, 0.95, count))]
 
 
 def _pictures(picture: str, group: Mapping[Name, Series]) -> Iterator[tuple[str, list[Panel]]]:
@@ -189,8 +203,8 @@ def _speakers(speakers: Mapping[str, Series]) -> list[Line]:
     return lines
 
 
-def _save(path: Path, title: str, panels: Sequence[Panel]) -> None:
-    """Draw panels, below each other if there are few of them, as a PNG."""
+def _save(path: Path, title: str, panels: Sequence[Panel], shared: bool = False) -> None:
+    """Draw panels as a PNG, a few below each other; `shared`: with one legend for all."""
     # Imported here: it takes long, and a run that never draws has no use for it.
     from matplotlib.figure import Figure
 
@@ -199,24 +213,39 @@ def _save(path: Path, title: str, panels: Sequence[Panel]) -> None:
     height = max(HEIGHT, 260 * rows)
     figure = Figure((WIDTH / _DPI, height / _DPI), _DPI, layout="constrained")
     figure.suptitle(_shown(title))
+    named: dict[str, Line2D] = {}
     for place, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, place + 1)
-        _draw(axes, panel)
+        lines = _draw(axes, panel)
+        if shared:
+            named |= lines
+        elif lines:
+            axes.legend(
+                lines.values(),
+                lines.keys(),
+                loc="upper left",
+                bbox_to_anchor=(1.01, 1),
+                borderaxespad=0,
+                fontsize="small",
+            )
         axes.set_xlim(left=0)
         axes.locator_params(axis="x", nbins=10 // columns, integer=panel.x == ITERATION)
+    if named:
+        figure.legend(named.values(), named.keys(), loc="outside right upper", fontsize="small")
     with atomic_path(path) as temporary, warnings.catch_warnings():
         # A speaker's or a run's name may have letters that the font has not.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         figure.savefig(temporary, dpi=_DPI, format="png")
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
-    handles = []
+def _draw(axes: Axes, panel: Panel) -> dict[str, Line2D]:
+    """Draw a panel; returns its lines by their labels."""
+    drawn = {}
     for place, line in enumerate(panel.lines):
         line = line if line.colour else replace(line, colour=f"C{place}")
-        drawn = _draw_line(axes, line, panel.noisy, dashed=place > 0 and not panel.noisy)
-        if line.label:
-            handles.append((drawn, _shown(line.label)))
+        dashed = place > 0 and not panel.noisy
+        drawn[_shown(line.label)] = _draw_line(axes, line, panel.noisy, dashed)
+    drawn.pop("", None)
     axes.set_title(_shown(panel.title), fontsize="medium", y=1.0)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
@@ -225,14 +254,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
         axes.set_yscale("log")
     else:
         axes.set_ylim(*_range(panel.lines))
-    if handles:
-        axes.legend(
-            *zip(*handles, strict=True),
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1),
-            borderaxespad=0,
-            fontsize="small",
-        )
+    return drawn
 
 
 def _draw_line(axes: Axes, line: Line, noisy: bool, dashed: bool) -> Line2D:

@@ -1,0 +1,64 @@
+"""A plan: several runs that are trained one after the other, to be compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from lipgan_cli.engine.config import TrainConfig
+from lipgan_cli.engine.errors import BusyError, InputError, LipganError
+from lipgan_cli.engine.paths import runs_dir
+from lipgan_cli.engine.progress import Progress
+from lipgan_cli.engine.run.folder import new_run, read_config
+from lipgan_cli.engine.train import Session, train
+
+
+def train_plan(plan: Mapping[str, TrainConfig], session: Session, progress: Progress) -> list[Path]:
+    """Train what is left of each run of a plan, by name, and return their folders.
+
+    Processes that are given the same plan share it: a run that another one trains is passed over.
+    A run that diverges ends, and the next one begins. The session's minutes are for all together.
+
+    Raises:
+        InputError: a run's settings cannot be used, or are not those that it was begun with.
+        KeyboardInterrupt: after the first Ctrl-C, with a checkpoint of the run under way.
+    """
+    runs = [_begun(name, config) for name, config in plan.items()]
+    began = time.monotonic()
+    for run in runs:
+        left = session.minutes
+        if left is not None:
+            left -= (time.monotonic() - began) / 60
+            if left <= 0:
+                break
+        try:
+            train(run, dataclasses.replace(session, minutes=left), progress)
+        except BusyError:
+            progress.note(f"{run.name}: another process trains it")
+        except InputError:
+            raise
+        except LipganError as error:
+            progress.note(f"{run.name}: {error.message}")
+    return runs
+
+
+def _begun(name: str, config: TrainConfig) -> Path:
+    """The run's folder, made unless it is there with the same settings."""
+    run = runs_dir() / name
+    if not run.exists():
+        try:
+            return new_run(config, name)
+        except LipganError:
+            if not run.exists():  # else another process that has the plan was faster
+                raise
+    begun = read_config(run)
+    for field in dataclasses.fields(config):
+        planned, had = getattr(config, field.name), getattr(begun, field.name)
+        if planned != had and field.name != "clips":  # a hash, which the run fills in itself
+            raise InputError(
+                f"the run {name} was begun with {field.name} = {had}, not {planned}",
+                f"remove {run}, or call it otherwise in the plan",
+            )
+    return run
