@@ -176,6 +176,21 @@ def test_a_critic_with_the_reference_sees_it():
     assert core.step(one, 0)["critic_penalty"] > 0
 
 
+@pytest.mark.parametrize("shared", ["faces", "mel", "neither"])
+def test_what_pairs_share_is_embedded_once_and_judged_as_if_alone(shared):
+    core, one, other = make(), batch(0), batch(1)
+    real, fake = Pair(one.target, one.mel), Pair(other.target, other.mel)
+    if shared != "neither":
+        fake = fake._replace(**{shared: getattr(real, shared)})
+    embedded = []
+    for module in (core.critic.face, core.critic.audio):
+        module.register_forward_hook(lambda _m, inputs, _o: embedded.append(len(inputs[0])))
+    judged = core._judge_all(one, [real, fake])
+    assert embedded == [SAMPLES * (2 - (shared == side)) for side in ("faces", "mel")]
+    for pair, scores in zip((real, fake), judged, strict=True):
+        assert torch.allclose(scores, core._judge(one, pair), atol=1e-6)
+
+
 def test_a_critic_without_norm_has_no_norm():
     norms = [m for m in Critic(2, norm=False).modules() if isinstance(m, nn.InstanceNorm2d)]
     assert not norms

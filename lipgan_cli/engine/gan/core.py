@@ -147,8 +147,7 @@ class Core:
         return _figures("critic", sums)
 
     def _critic_terms(self, part: Batch, real: Pair, fake: Pair) -> Terms:
-        both = Pair(*(torch.cat(sides) for sides in zip(real, fake, strict=True)))
-        on_real, on_fake = self._judge(part, both).chunk(2)
+        on_real, on_fake = self._judge_all(part, [real, fake])
         return self.loss.critic(Judged(real, on_real), Judged(fake, on_fake))
 
     def _watch_critic(self, part: Batch, faces: Tensor | None) -> dict[str, Tensor]:
@@ -205,14 +204,27 @@ class Core:
             return sync_loss(self.expert, windows, part.mel[middle], part.unsynced[middle])
 
     def _judge(self, part: Batch, pair: Pair, half: bool = True) -> Tensor:
+        return self._judge_all(part, [pair], half)[0]
+
+    def _judge_all(self, part: Batch, pairs: Sequence[Pair], half: bool = True) -> list[Tensor]:
+        """The critic's judgement of each pair, (B,); faces or sound that they share go in once."""
         assert self.critic is not None and self.loss.readout is not None
-        faces = pair.faces
+        exact = part.mel.dtype
+        with self._autocast(half):
+            faces = _once(partial(self._embed_faces, part), [pair.faces for pair in pairs])
+            sounds = _once(self.critic.audio, [pair.mel for pair in pairs])
+        return [
+            self.loss.readout(face.flatten(1).to(exact), sound.flatten(1).to(exact))
+            for face, sound in zip(faces, sounds, strict=True)
+        ]
+
+    def _embed_faces(self, part: Batch, faces: Tensor) -> Tensor:
+        assert self.critic is not None
         if self.config.critic_reference:
             times = len(faces) // len(part.reference)
             faces = torch.cat([faces, part.reference.repeat(times, 1, 1, 1)], 1)
-        with self._autocast(half):
-            face, audio = self.critic(faces, pair.mel)
-        return self.loss.readout(face.to(pair.mel.dtype), audio.to(pair.mel.dtype))
+        embedded: Tensor = self.critic.face(faces)
+        return embedded
 
     def _move(self, name: str) -> None:
         network = self.networks()[name]
@@ -294,6 +306,14 @@ def _descend(terms: Terms, parts: int, sums: dict[str, Tensor]) -> None:
     torch.autograd.backward(torch.stack(list(terms.values())).sum() / parts)
     for name, term in terms.items():
         sums[name] = sums.get(name, term.new_zeros(())) + term.detach() / parts
+
+
+def _once(embed: Callable[[Tensor], Tensor], batches: Sequence[Tensor]) -> list[Tensor]:
+    """Embed every different batch of some, all in one go; one that is there twice goes in once."""
+    different = list({id(batch): batch for batch in batches}.values())
+    embedded = embed(torch.cat(different)).chunk(len(different))
+    places = {id(batch): one for batch, one in zip(different, embedded, strict=True)}
+    return [places[id(batch)] for batch in batches]
 
 
 def _gradient_norm(network: nn.Module) -> Tensor:
