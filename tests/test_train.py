@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from lipgan_cli.engine import train as module
 from lipgan_cli.engine.config import TrainConfig, Variant, parse_augmentations
@@ -117,27 +118,58 @@ def test_ctrl_c_saves_and_resume_goes_on(lipgan, home, prepare_toy, monkeypatch)
     assert steps == [1, 2, 3, 4]
 
 
-def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, prepare_toy):
+def in_a_process(name, *arguments, limits=""):
+    """Start `lipgan train` as a process of its own."""
+    code = f"import sys; from lipgan_cli.cli import run; {limits}; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "train", "--name", name, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def same_state(one, other):
+    """Whether two runs' last checkpoints have the same networks, averages and moments of Adam."""
+    states = []
+    for run in (one, other):
+        last = Checkpoints(run / "checkpoints").all()[-1]
+        states.append([load_file(path) for path in sorted(last.glob("*.safetensors"))])
+    (first, second), (third, fourth) = states
+    assert {"critic.face.0.0.weight", "generator.tail.2.weight"} & (first | second).keys()
+    return all(
+        a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+        for a, b in ((first, third), (second, fourth))
+    )
+
+
+@pytest.mark.parametrize("variant", ["lipgan", "wgan-gp"])
+def test_kill_9_costs_only_what_came_after_the_last_checkpoint(lipgan, home, prepare_toy, variant):
     data = prepare_toy({"s1/a": 14})
-    few = (*FEW, "--iterations", 12, "--evaluate-every", 4)
-    arguments = ("--data", data, "--variant", "l1", *few)
-    code = "import sys; from lipgan_cli.cli import run; sys.exit(run(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "train", "--name", "killed", *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    few = (*FEW, "--iterations", 16, "--evaluate-every", 5)
+    arguments = ("--data", data, "--variant", variant, *few)
+    process = in_a_process("killed", *arguments)
     checkpoints = Checkpoints(home / "runs" / "killed" / "checkpoints")
     while len(checkpoints.all()) < 2:
         assert process.poll() is None, "the run ended before it was killed"
         time.sleep(0.01)
     process.kill()
-    process.wait()
+    process.communicate()
     assert not (home / "runs" / "killed" / "weights.safetensors").exists()
     assert lipgan("train", "--resume", "killed").code == 0
     assert lipgan("train", "--name", "whole", *arguments).code == 0
-    killed, whole = (
-        load_generator(home / "runs" / name / "weights.safetensors").state_dict()
-        for name in ("killed", "whole")
-    )
-    assert all(torch.equal(killed[key], whole[key]) for key in whole)
+    assert same_state(home / "runs" / "killed", home / "runs" / "whole")
+
+
+def test_a_full_disk_costs_only_what_came_after_the_last_checkpoint(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    arguments = ("--data", data, "--variant", "lipgan", *FEW)
+    # A file that may not grow fails in the same way as a disk without room.
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
+    process = in_a_process("full", *arguments, limits=full)
+    said = process.communicate()[1].splitlines()
+    assert process.returncode == 1
+    assert re.search("cannot write .*00000002", said[-1]), said
+    assert list((home / "runs" / "full" / "checkpoints").iterdir()) == []
+    assert lipgan("train", "--resume", "full").code == 0
+    assert lipgan("train", "--name", "whole", *arguments).code == 0
+    assert same_state(home / "runs" / "full", home / "runs" / "whole")
 
 
 @pytest.mark.parametrize(

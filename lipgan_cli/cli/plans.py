@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import typer
 
+from lipgan_cli.cli.settings import RUN_SETTINGS, config_of, given
 from lipgan_cli.engine.config import TrainConfig
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.paths import require_file
 
 
-def read_plan(
-    path: Path, context: typer.Context, settings: Callable[[typer.Context], TrainConfig]
-) -> dict[str, TrainConfig]:
+def read_plan(path: Path, context: typer.Context) -> dict[str, TrainConfig]:
     """Read the runs of a plan: names begin with the file's, options are read as those of a command.
 
     A table `[common]` is for every run, `[runs.NAME]` for one, and comes before it.
@@ -35,15 +34,21 @@ def read_plan(
         raise InputError(f"{path} is no plan", "it has a table [common] and tables [runs.NAME]")
     configs = {}
     for name, own in runs.items():
-        arguments = list(_arguments(common | own))
         try:
-            one = context.command.make_context("train", arguments, parent=context.parent)
-            configs[f"{path.stem}-{name}"] = settings(cast(typer.Context, one))
+            configs[f"{path.stem}-{name}"] = _config(common | own, context)
         except typer.TyperException as error:
             raise InputError(f"{path}, run {name}: {error.format_message()}") from error
         except InputError as error:
             raise InputError(f"{path}, run {name}: {error.message}", error.hint) from error
     return configs
+
+
+def _config(options: Mapping[str, Any], context: typer.Context) -> TrainConfig:
+    made = context.command.make_context("train", list(_arguments(options)), parent=context.parent)
+    run = cast(typer.Context, made)
+    for session in sorted(given(run) - RUN_SETTINGS - {"data"}):
+        raise InputError(f"a plan has no --{session.replace('_', '-')}", "leave it out")
+    return config_of(run)
 
 
 def _arguments(options: Mapping[str, Any]) -> Iterator[str]:

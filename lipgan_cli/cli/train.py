@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lipgan_cli.cli import console, runs
 from lipgan_cli.cli.options import Device, Json, Quiet
 from lipgan_cli.cli.plans import read_plan
+from lipgan_cli.cli.settings import config_of, given
 from lipgan_cli.engine.config import (
     GROUPS,
     Initialisation,
@@ -19,11 +19,8 @@ from lipgan_cli.engine.config import (
     Recipe,
     TrainConfig,
     Variant,
-    parse_augmentations,
-    parse_distances,
 )
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.paths import require_file
 
 
 def train(
@@ -228,7 +225,7 @@ def train(
                     "a plan's runs are trained by one process each",
                     "start lipgan train --plan once for every GPU: they share the plan",
                 )
-            planned = read_plan(plan, context, _config)
+            planned = read_plan(plan, context)
             trained = train_plan(planned, session, progress)
             runs.print_comparison(trained, output, device, json)
             return
@@ -238,7 +235,7 @@ def train(
             _refuse_all_but(context, {"resume", *_SESSION_OPTIONS}, "--resume")
             run = find_run(resume)
         else:
-            config = _config(context, world.size)
+            config = config_of(context, world.size)
             run = world.share(new_run(config, name, world.size) if world.first else Path())
         summary = engine.train(run, session, progress, world)
     if summary is None:
@@ -252,49 +249,10 @@ def train(
 _SESSION_OPTIONS = {"workers", "max_minutes", "tensorboard", "device", "json", "quiet"}
 
 
-def _config(context: typer.Context, processes: int = 1) -> TrainConfig:
-    """The run that a command line asks for."""
-    from lipgan_cli.engine.data.dataset import resolve
-    from lipgan_cli.engine.gan.recipes import THESIS_SETTINGS
-    from lipgan_cli.engine.run.folder import fitting_batch
-
-    options = context.params
-    kept = {field.name for field in dataclasses.fields(TrainConfig)}
-    given = {name: options[name] for name in _given(context) & kept}
-    settings: dict[str, Any] = {
-        "variant": options["variant"],
-        "subset": options["subset"],
-        "dataset": str(resolve(options["data"]).resolve()),
-        **(THESIS_SETTINGS if options["recipe"] is Recipe.THESIS else {}),
-        **given,
-    }
-    for file in given.keys() & {"initial", "expert"}:
-        settings[file] = str(require_file(given[file], "weights").resolve())
-    if "augment" in given:
-        settings["augment"] = parse_augmentations(given["augment"])
-    if "reference_offset" in given:
-        offset, reach = parse_distances(given["reference_offset"])
-        settings |= {"reference_offset": offset, "reference_reach": reach}
-    config = TrainConfig(**settings)
-    if "batch" not in settings:
-        config = dataclasses.replace(config, batch=fitting_batch(config, processes))
-    return config
-
-
-def _given(context: typer.Context) -> set[str]:
-    """The options that stand on the command line."""
-
-    def stands_there(name: str) -> bool:
-        source = context.get_parameter_source(name)
-        return source is not None and source.name == "COMMANDLINE"
-
-    return {name for name in context.params if stands_there(name)}
-
-
 def _refuse_all_but(context: typer.Context, allowed: set[str], chosen: str) -> None:
     """What decides a run's outcome was decided when it was begun, or stands in the plan."""
     for parameter in context.command.params:
-        if parameter.name in _given(context) - allowed:
+        if parameter.name in given(context) - allowed:
             raise InputError(
                 f"{chosen} keeps the runs' own settings: no {parameter.opts[0]} beside it",
                 "leave it out, or begin a new run",

@@ -36,7 +36,9 @@ def drawn(monkeypatch):
     """The panels that would be drawn, by picture."""
     panels = {}
     monkeypatch.setattr(
-        plots, "_save", lambda path, title, some: panels.update({path.stem: list(some)})
+        plots,
+        "_save",
+        lambda path, title, some, shared=False: panels.update({path.stem: list(some)}),
     )
     return panels
 
@@ -160,13 +162,23 @@ def test_runs_are_laid_over_each_other(tmp_path, drawn):
     old = write(tmp_path / "old", {"iteration": 1, "psnr": 20.0, "generator_l1": 0.1})
     new = write(tmp_path / "new", {"iteration": 1, "psnr": 21.0}, evaluation(60, all=20.0))
     compare([old, new], tmp_path / "both.png")
-    gap, timed, l1, psnr = drawn["both"]
-    assert labels([gap]) == {"gap to swapped, mouth PSNR": ["new"]}
+    right, psnr, gap, timed = drawn["both"]
+    assert labels([right, psnr, gap]) == {
+        "mouth PSNR, right sound": ["new"],
+        "PSNR in training": ["old", "new"],
+        "gap to swapped, mouth PSNR": ["new"],
+    }
     assert (timed.x, timed.lines[0].series.x.tolist()) == ("hours of training", [1.0])
-    assert labels([l1, psnr]) == {"generator's L1": ["old"], "PSNR in training": ["old", "new"]}
     # A run has one colour in every panel.
-    assert gap.lines[0].colour == timed.lines[0].colour == psnr.lines[1].colour
-    assert l1.lines[0].colour == psnr.lines[0].colour != psnr.lines[1].colour
+    colour = psnr.lines[1].colour
+    assert right.lines[0].colour == gap.lines[0].colour == timed.lines[0].colour == colour
+    assert psnr.lines[0].colour != colour
+
+
+def test_many_runs_have_many_colours(tmp_path, drawn):
+    runs = [write(tmp_path / str(i), {"iteration": 1, "psnr": 20.0}) for i in range(14)]
+    compare(runs, tmp_path / "many.png")
+    assert len({line.colour for line in drawn["many"][0].lines}) == 14
 
 
 def test_a_comparison_is_one_picture(tmp_path):

@@ -109,7 +109,7 @@ def compare(runs: Sequence[Path], path: Path) -> None:
     timed = [replace(line, series=line.series.over_hours()) for line in gap.lines]
     panels = [
         panel(EVALUATION, ALL, "right"),
-        panel("psnr"),
+        replace(panel("psnr"), title="PSNR in training"),
         gap,
         replace(gap, lines=[line for line in timed if len(line.series.x)], x="hours of training"),
         panel(EVALUATION, ALL, "audio_response"),
