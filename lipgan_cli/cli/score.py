@@ -60,6 +60,13 @@ def score(
             "--gaussian", help="SSIM with the Gaussian window of its paper, not a uniform 7x7."
         ),
     ] = False,
+    batch_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--batch-statistics",
+            help="Let batch norm see the measured frames of a clip, not its running statistics.",
+        ),
+    ] = False,
     fid_weights: Annotated[
         Path | None,
         typer.Option(
@@ -82,7 +89,7 @@ def score(
     if fid_weights is not None and not fid:
         raise InputError("--fid-weights is of no use without --fid", "add --fid")
     if real is not None or generated is not None:
-        _check_pair(real, generated, data, subset, weights, every)
+        _check_pair(real, generated, data, subset, weights, every, batch_statistics)
         assert real is not None and generated is not None
         pair = engine.score_pair(
             engine.PairRequest(
@@ -109,6 +116,7 @@ def score(
             fid=fid,
             fid_weights=fid_weights,
             gaussian=gaussian,
+            batch_statistics=batch_statistics,
             device=device,
         ),
         progress,
@@ -126,13 +134,20 @@ def _check_pair(
     subset: str | None,
     weights: Path | None,
     every: int | None,
+    batch_statistics: bool,
 ) -> None:
     if real is None or generated is None:
         raise InputError(
             f"there is nothing to compare {real} with",
             "lipgan score REAL FAKE, or lipgan score alone for a model on a dataset",
         )
-    options = {"--data": data, "--subset": subset, "--weights": weights, "--every": every}
+    options = {
+        "--data": data,
+        "--subset": subset,
+        "--weights": weights,
+        "--every": every,
+        "--batch-statistics": batch_statistics or None,
+    }
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise InputError(
@@ -191,6 +206,12 @@ def _print_model(score: ModelScore) -> None:
             for name, *cells, _pairs, _identical in _summary_rows(group.right)
         ],
     )
+    responses = [("response to the sound", score.response.audio)]
+    if score.response.face is not None:
+        responses.append(("response to the person's face", score.response.face))
+    console.print_result("")
+    for name, value in responses:
+        console.print_result(f"{name} {value:.2f}")
     if score.fid is not None:
         console.print_result(f"\nFID {score.fid:.4f}")
 

@@ -14,6 +14,7 @@ from lipgan_cli.engine.metrics.image import PairSummary, Picture
 from lipgan_cli.engine.metrics.pairs import check_sizes, compare_pairs, match
 from lipgan_cli.engine.metrics.pictures import is_picture, list_pictures
 from lipgan_cli.engine.metrics.protocol import EVERY, ProtocolFigures, measure
+from lipgan_cli.engine.metrics.response import Response, respond
 from lipgan_cli.engine.paths import require_file
 from lipgan_cli.engine.progress import Progress
 
@@ -54,18 +55,23 @@ class ModelRequest:
     fid: bool = False
     fid_weights: Path | None = None
     gaussian: bool = False
+    batch_statistics: bool = False
     device: str | None = None
 
 
 @dataclass(frozen=True)
 class ModelScore:
-    """The figures of the measuring protocol; `weights` is None for our own."""
+    """The figures of the measuring protocol, and how the model responds to sound and face.
+
+    `weights` is None for our own.
+    """
 
     data: Path
     subset: str
     weights: Path | None
     every: int
     figures: ProtocolFigures
+    response: Response
     fid: float | None
 
 
@@ -135,8 +141,13 @@ def score_model(request: ModelRequest, progress: Progress) -> ModelScore:
         raise InputError(f"every {request.every} frames makes no sense", "give 1 or more")
     data = resolve(request.data)
     clips = Dataset.open(data).clips(request.subset)
+    if request.batch_statistics and any(len(clip) <= request.every for clip in clips):
+        raise InputError(
+            "--batch-statistics needs two measured frames of every clip", "measure more: --every 1"
+        )
     network = _fid_network(request.fid_weights) if request.fid else None
-    animator = Animator.load(request.weights, choose_device(request.device))
+    device = choose_device(request.device)
+    animator = Animator.load(request.weights, device, request.batch_statistics)
     fid = None
     with TemporaryDirectory(prefix="lipgan-score-") as folder:
         kept = _Kept(Path(folder)) if network else None
@@ -152,7 +163,15 @@ def score_model(request: ModelRequest, progress: Progress) -> ModelScore:
     alone = [group.name for group in figures.speakers if group.swapped is None]
     if alone:
         progress.note(f"no swapped audio for {', '.join(alone)}: one clip alone")
-    return ModelScore(data, request.subset, request.weights, request.every, figures, fid)
+    return ModelScore(
+        data=data,
+        subset=request.subset,
+        weights=request.weights,
+        every=request.every,
+        figures=figures,
+        response=respond(animator.faces, clips),
+        fid=fid,
+    )
 
 
 class _Kept:

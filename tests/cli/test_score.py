@@ -264,8 +264,8 @@ def model(monkeypatch):
 
     loaded = []
 
-    def load(weights, device):
-        loaded.append((weights, str(device)))
+    def load(weights, device, batch_statistics=False):
+        loaded.append((weights, str(device), batch_statistics))
         return SimpleNamespace(faces=faces)
 
     monkeypatch.setattr(Animator, "load", load)
@@ -279,8 +279,8 @@ def off(*steps):
 def test_model_on_a_dataset(lipgan, dataset, model):
     ran = lipgan("score", "--device", "cpu")
     assert (ran.code, ran.stderr) == (0, "no swapped audio for s2: one clip alone\n")
-    assert model == [(None, "cpu")]
-    gaps, figures = ran.stdout.split("\n\n")
+    assert model == [(None, "cpu", False)]
+    gaps, figures, responses = ran.stdout.split("\n\n")
     rows = [line.split() for line in gaps.splitlines()]
     assert gaps.splitlines()[0].split("  ")[0] == "mouth, mean PSNR in dB"
     # Frames 0 and 6 are measured, with frames 3 and 2 as their references.
@@ -299,6 +299,14 @@ def test_model_on_a_dataset(lipgan, dataset, model):
     assert names == [f"{name}, {measure}" for name in ("s1", "s2", "all") for measure in measures]
     values = [f"{value:.2f}" for value in (off(1, 2), off(1, 2), off(1), off(2))]
     assert rows[3][-4:] == values
+    assert responses == "response to the sound 0.00\n"  # the clips' real faces are all alike
+
+
+def test_batch_statistics_are_asked_of_the_model(lipgan, dataset, model):
+    assert lipgan("score", "--device", "cpu", "--batch-statistics").code == 0
+    assert model == [(None, "cpu", True)]
+    ran = lipgan("score", "--device", "cpu", "--batch-statistics", "--every", 7)
+    assert "--batch-statistics needs two measured frames of every clip" in failed(ran)
 
 
 def test_json_of_a_model(lipgan, dataset, model):
@@ -310,6 +318,7 @@ def test_json_of_a_model(lipgan, dataset, model):
         "subset": "test",
         "weights": None,
         "every": 7,
+        "response": {"audio": 0, "face": None},
         "fid": None,
     }
     one, two = result["figures"]["speakers"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -99,6 +101,18 @@ def test_one_picture_serves_many_windows(generator):
     assert np.abs(once.astype(int) - each).max() <= 1
     fixed = animator.faces(reference, target.repeat(3, 0), mel)
     assert np.abs(fixed.astype(int) - each).max() <= 1
+
+
+def test_batch_statistics_are_those_of_what_is_painted_together(generator):
+    reference, target, mel = pictures(3, 3), pictures(4, 3), windows(5, 3)
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    animator = Animator(generator, CPU, half_precision=False, batch_statistics=True)
+    together = animator.faces(reference, target, mel)
+    in_training = eager(copy.deepcopy(generator).train(), reference, target, mel)
+    assert np.abs(together - in_training).mean() < 0.3
+    fewer = animator.faces(reference[:2], target[:2], mel[:2])
+    assert np.abs(together[:2].astype(int) - fewer).max() > 1
+    assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights at all", b"\x80\x02}q\x00."])

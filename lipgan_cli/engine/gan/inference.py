@@ -22,25 +22,35 @@ class Animator:
     """Runs a generator on uint8 pictures: batch norm folded, channels last, bf16 where faster.
 
     The face encoder runs once when reference and target are a single picture for many windows.
+
+    With `batch_statistics`, batch norm takes the statistics of what is painted in one call, as in
+    training, and not the running ones: slower, and the faces of a call then depend on each other.
     """
 
     def __init__(
-        self, generator: Generator, device: torch.device, half_precision: bool | None = None
+        self,
+        generator: Generator,
+        device: torch.device,
+        half_precision: bool | None = None,
+        batch_statistics: bool = False,
     ) -> None:
         half = fast_bf16(device) if half_precision is None else half_precision
         self.device = device
         self.dtype = torch.bfloat16 if half else torch.float32
-        folded = fold(generator).to(device, self.dtype)
-        self.generator = folded.to(memory_format=torch.channels_last)
+        network = copy.deepcopy(generator).train() if batch_statistics else fold(generator)
+        self.generator = network.to(device, self.dtype).to(memory_format=torch.channels_last)
 
     @classmethod
-    def load(cls, path: Path | None, device: torch.device) -> Animator:
+    def load(
+        cls, path: Path | None, device: torch.device, batch_statistics: bool = False
+    ) -> Animator:
         """Load weights from a file; None takes those that came with the install.
 
         Raises:
             InputError: the file is not a generator's.
         """
-        return cls(load_generator(path or DEFAULT_WEIGHTS), device)
+        generator = load_generator(path or DEFAULT_WEIGHTS)
+        return cls(generator, device, batch_statistics=batch_statistics)
 
     @torch.inference_mode()
     def faces(self, reference: np.ndarray, target: np.ndarray, windows: np.ndarray) -> np.ndarray:

@@ -23,7 +23,8 @@ class Response:
 
     Attributes:
         audio: one face with the sounds of several moments, against the mouth at those moments.
-        face: several clips' faces, against the same clips' real ones; None with a single clip.
+        face: several clips' faces, against the same clips' real ones; None with a single clip or
+            with clips that look alike.
     """
 
     audio: float
@@ -48,10 +49,10 @@ def respond(animate: Animate, clips: Sequence[MeasuredClip]) -> Response:
         moved.append(_spread(real))
         painted.append(answers[0])
         shown.append(real[0])
-    face_response = _spread(np.stack(painted)) / max(_spread(np.stack(shown)), 1e-6)
+    apart = _spread(np.stack(shown))
     return Response(
         audio=float(np.mean(heard) / max(float(np.mean(moved)), 1e-6)),
-        face=face_response if len(chosen) > 1 else None,
+        face=_spread(np.stack(painted)) / apart if apart else None,
     )
 
 
