@@ -160,7 +160,10 @@ def train(
             metavar="NAMES", help=f"What varies in the samples: {', '.join(GROUPS)}, or by name."
         ),
     ] = ",".join(TrainConfig.augment),
-    workers: Annotated[int, typer.Option(min=0, help="Processes that load samples.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that load samples; by default as a GPU needs them."),
+    ] = None,
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="End the session with a checkpoint after this time.")
     ] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import signal
 import threading
 import time
@@ -56,6 +57,9 @@ SHOW_SECONDS = 0.5
 AGREE_EVERY = 10
 """Iterations after which several processes ask each other whether to stop."""
 
+WORKERS = 8
+"""Processes that load samples for a GPU, where there are cores for them."""
+
 DRAW_SECONDS = 60
 """The log is drawn no more often than this, but at the end."""
 
@@ -72,13 +76,14 @@ class Session:
 
     Attributes:
         device: what computes.
-        workers: processes that load samples; 0 loads them in this one.
+        workers: processes that load samples; 0 loads them in this one; None, as many as a GPU
+            needs, and 0 without one.
         minutes: after which the stretch ends with a checkpoint; None for never.
         tensorboard: whether the log goes to event files too.
     """
 
     device: torch.device
-    workers: int = 0
+    workers: int | None = None
     minutes: float | None = None
     tensorboard: bool = False
 
@@ -137,6 +142,7 @@ class _Loop:
     """A run being trained: where it stands, and what it writes on the way."""
 
     def __init__(self, run: Path, session: Session, progress: Progress, world: World) -> None:
+        self.began = time.monotonic()
         self.run, self.session, self.progress, self.world = run, session, progress, world
         tune(session.device)
         self.config = config = read_config(run)
@@ -144,6 +150,8 @@ class _Loop:
         dataset = Dataset.open(Path(config.dataset))
         clips = training_clips(dataset, config)
         self.held_out = held_out_clips(dataset, config)
+        if {clip.key for clip in self.held_out} & {clip.key for clip in clips}:
+            self._say("there are no test clips apart: evaluations are on clips that are trained on")
         frames = sum(len(clip) for clip in clips)
         self.iterations = config.planned_iterations(frames)
         self.every = config.evaluate_every or config.iterations_of_an_epoch(frames)
@@ -170,15 +178,17 @@ class _Loop:
             self.session.device,
             self.progress,
         )
-        if self.world.first:
-            expert_of(*arguments)
+        expert = expert_of(*arguments) if self.world.first else None
         self.world.share(None)
-        return expert_of(*arguments)
+        return expert or expert_of(*arguments)
 
     def work(self) -> None:
         """Take every iteration that is left, unless time or patience ends first."""
         began = saved = time.monotonic()
         first, limit = self.done, self.session.minutes
+        # A line of the log has figures of the generator too, so it is due where that moves.
+        steps = self.core.loss.critic_steps
+        log_every = math.ceil(self.config.log_every / steps) * steps
         with (
             self._opened_log() as log,
             _deferred_interrupt() as interrupted,
@@ -189,13 +199,13 @@ class _Loop:
             self._measure_if_due(log)
             if self._patience_is_over():
                 return
-            for batch in batches(self.draws, first, self.session.workers, self.world):
-                watch = (self.done + 1) % self.config.log_every == 0
+            for batch in batches(self.draws, first, workers_of(self.session), self.world):
+                watch = (self.done + 1) % log_every == 0
                 figures = self.core.step(batch, self.done, watch)
                 self.done += 1
                 task.advance()
                 now = time.monotonic()
-                out_of_time = limit is not None and now - began > 60 * limit
+                out_of_time = limit is not None and now - self.began > 60 * limit
                 end = 2 if interrupted() else int(out_of_time)
                 if self.world.size > 1:  # they agree now and then, since asking makes a GPU wait
                     end = self.world.most(end) if self.done % AGREE_EVERY == 0 else 0
@@ -320,6 +330,14 @@ class _Loop:
             if over:
                 self._say(f"no better score in {worse} evaluations: ended at iteration {self.done}")
         return self.world.share(over)
+
+
+def workers_of(session: Session) -> int:
+    """Processes that load samples: for a GPU, of the cores that its process can have."""
+    if session.workers is not None or session.device.type != "cuda":
+        return session.workers or 0
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(0, min(WORKERS, (os.cpu_count() or 1) // processes - 1))
 
 
 def brief(figures: ProtocolFigures) -> dict[str, dict[str, float]]:

@@ -208,10 +208,10 @@ def test_a_critic_without_norm_has_no_norm():
 )
 def test_initialisations_have_their_spread(how, spread):
     torch.manual_seed(0)
-    layer = nn.Conv2d(64, 128, 3)
-    initialise(layer, how)
-    assert layer.weight.std().item() == pytest.approx(spread, rel=0.02)
-    assert layer.bias.eq(0).all()
+    for layer in (nn.ConvTranspose2d(64, 128, 3), nn.Conv2d(64, 128, 3)):
+        initialise(layer, how)
+        assert layer.weight.std().item() == pytest.approx(spread, rel=0.02)
+        assert layer.bias.eq(0).all()
     before = layer.weight.clone()
     initialise(layer, Initialisation.TORCH)
     assert torch.equal(layer.weight, before)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
+from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan.world import World, local_device
 
 STEP = """
@@ -77,8 +79,14 @@ def test_one_process_is_a_world_of_its_own():
 
 def test_each_process_of_a_machine_takes_its_own_gpu(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert local_device(torch.device("cuda")) == torch.device("cuda:3")
-    assert local_device(torch.device("cuda:1")) == torch.device("cuda:1")
     assert local_device(torch.device("cpu")) == torch.device("cpu")
-    monkeypatch.delenv("LOCAL_RANK")
-    assert local_device(torch.device("cuda")) == torch.device("cuda")
+    with pytest.raises(InputError, match="4 processes cannot all train on cuda:1"):
+        local_device(torch.device("cuda:1"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(InputError, match="4 processes on a machine with 2 GPUs"):
+        local_device(torch.device("cuda"))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    assert local_device(torch.device("cuda:1")) == torch.device("cuda:1")

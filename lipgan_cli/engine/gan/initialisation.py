@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 
 from lipgan_cli.engine.config import Initialisation
@@ -23,6 +25,9 @@ def initialise(network: nn.Module, how: Initialisation) -> None:
                 case Initialisation.XAVIER:
                     nn.init.xavier_normal_(module.weight)
                 case Initialisation.HE:
-                    nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                    # A transposed convolution's weights stand the other way round.
+                    turned = isinstance(module, nn.ConvTranspose2d)
+                    mode: Literal["fan_in", "fan_out"] = "fan_out" if turned else "fan_in"
+                    nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -19,6 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from lipgan_cli.engine.errors import InputError
+
 Value = TypeVar("Value")
 
 _PATIENCE = timedelta(hours=6)  # the first process may measure for long while the others wait
@@ -83,6 +85,22 @@ def joined_world(device: torch.device) -> Iterator[World]:
 
 
 def local_device(device: torch.device) -> torch.device:
-    """The device of this process among those of its machine: the n-th process takes GPU n."""
-    place = os.environ.get("LOCAL_RANK")
-    return torch.device("cuda", int(place)) if place and str(device) == "cuda" else device
+    """The device of this process among those of its machine: the n-th process takes GPU n.
+
+    Raises:
+        InputError: there are fewer GPUs than processes, or all are to take the same one.
+    """
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if processes == 1 or device.type != "cuda":
+        return device
+    if str(device) != "cuda":
+        raise InputError(
+            f"{processes} processes cannot all train on {device}",
+            "give --device cuda: each takes a GPU of its own",
+        )
+    if processes > torch.cuda.device_count():
+        raise InputError(
+            f"{processes} processes on a machine with {torch.cuda.device_count()} GPUs",
+            f"torchrun --nproc-per-node {torch.cuda.device_count()}",
+        )
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"]))

@@ -45,6 +45,8 @@ def new_run(config: TrainConfig, name: str | None = None, processes: int = 1) ->
         _check_width(config)
     if config.expert and window_of(config) == 1:
         raise InputError(f"{config.variant} uses no expert: no --expert", "leave it out")
+    if config.expert_iterations != TrainConfig.expert_iterations and window_of(config) == 1:
+        raise InputError(f"{config.variant} uses no expert: no --expert-iterations", "leave it out")
     config = dataclasses.replace(config, clips=_digest(clips))
     if name is not None and (Path(name).name != name or name == ".."):
         raise InputError(f"{name!r} cannot name a run", "give a name without a folder")
