@@ -377,7 +377,13 @@ def test_the_penalty_round_the_real_looks_near_the_real_pair():
 
 @pytest.mark.parametrize(
     "penalty",
-    [penalties.interpolated, penalties.one_sided, penalties.sixth_power, penalties.around_real],
+    [
+        penalties.interpolated,
+        penalties.one_sided,
+        penalties.sixth_power,
+        penalties.around_real,
+        penalties.at_fake,
+    ],
 )
 def test_penalties_differentiate_twice(penalty):
     """Their gradient with respect to the critic's weight, against differences in float64."""

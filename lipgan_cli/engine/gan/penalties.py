@@ -52,8 +52,8 @@ def around_real(judge: Judge, real: Pair, fake: Pair) -> Tensor:
     """Penalise slopes other than 1 in the neighbourhood of the real pair.
 
     Kodali et al. 2017 (arXiv:1705.07215), the regulariser of DRAGAN:
-    mean((|grad D(x + delta)| - 1)^2), where delta is uniform noise up to half the batch's standard
-    deviation, here of faces and of mel.
+    mean((|grad D(x + delta)| - 1)^2). The paper writes normal noise delta; its code, and this,
+    draw it uniformly up to half the batch's standard deviation, here of faces and of mel.
     """
     near = Pair(*(_perturbed(values) for values in real))
     return ((_slopes(judge, near) - 1) ** 2).mean()
