@@ -55,7 +55,7 @@ def test_a_plan_trains_its_runs_and_compares_them(lipgan, home, plan, tmp_path):
     assert control.split()[:3] == ["my", "plan-control", "4"]
     assert thesis.startswith("my plan-thesis's own")
     for name, rows in (("comparison.png", 2), ("faces.png", 4)):
-        picture = cv2.imread(str(drawn / name))
+        picture = cv2.imread(str(drawn / "my plan" / name))
         assert picture.shape[0] >= 96 * rows
         assert picture.std() > 5
     config = read_config(home / "runs" / "my plan-thesis's own")
@@ -87,6 +87,22 @@ def test_a_plan_goes_on_where_it_was_left(lipgan, home, plan, monkeypatch):
     assert all(taken)
     assert lipgan("train", "--plan", plan()).code == 0
     assert taken[first:] == [False] * 4
+
+
+def test_several_plans_stand_apart(lipgan, plan, tmp_path):
+    one = plan()
+    other = one.with_name("other.toml")
+    other.write_text(one.read_text().split("[runs")[0] + "[runs.again]\nvariant = 'l1'\n")
+    ran = lipgan("train", "--plan", one, "--plan", other, "-o", tmp_path / "drawn")
+    assert ran.code == 0, ran.stderr
+    first, second = ran.stdout.split("\n\n")
+    assert [line.split()[0] for line in (*first.splitlines()[2:], *second.splitlines()[2:])] == [
+        "my",
+        "my",
+        "other-again",
+    ]
+    assert (tmp_path / "drawn" / "my plan" / "faces.png").exists()
+    assert (tmp_path / "drawn" / "other" / "comparison.png").exists()
 
 
 def test_a_run_that_diverges_does_not_end_the_plan(lipgan, plan, monkeypatch):
@@ -147,6 +163,7 @@ def test_a_plan_that_is_none_is_one_line(lipgan, home, plan, text, message):
     [
         (["--plan", "ghost.toml"], "the plan ghost.toml does not exist"),
         (["--plan", "PLAN", "--width", 8], "--plan keeps the runs' own settings: no --width"),
+        (["--plan", "PLAN", "--plan", "PLAN"], "two of the plans have one name"),
         (["--plan", "PLAN", "--resume", "x"], "no --resume beside it"),
         (["--compare", "ghost"], "there is no run called ghost"),
         (["--compare", "ghost*"], "there is no run called ghost*"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,21 +65,25 @@ _COMPARED = {
 }
 
 
-def print_comparison(
-    runs: Sequence[Path], output: Path | None, device: str | None, json: bool
+def print_comparisons(
+    groups: Mapping[str, Sequence[Path]], output: Path | None, device: str | None, json: bool
 ) -> None:
-    """Print the last figures of several runs; draw them too where a folder is given."""
+    """Print the last figures of groups of runs; draw them too where a folder is given."""
     from lipgan_cli.engine.gan.device import choose_device
     from lipgan_cli.engine.run.comparison import draw_comparison, standing
 
-    compared = [standing(run) for run in runs]
+    compared = {name: [standing(run) for run in runs] for name, runs in groups.items()}
     if output is not None:
-        draw_comparison(runs, output, choose_device(device))
+        for name, runs in groups.items():
+            draw_comparison(runs, output / name, choose_device(device))
     if json:
-        console.print_json(compared)
-    else:
-        columns = ("run", "iterations", *(name for name, _ in _COMPARED.values()), "samples/s")
-        console.table(columns, [_compared_row(one) for one in compared])
+        console.print_json([one for group in compared.values() for one in group])
+        return
+    columns = ("run", "iterations", *(name for name, _ in _COMPARED.values()), "samples/s")
+    for place, group in enumerate(compared.values()):
+        if place:
+            console.print_result("")
+        console.table(columns, [_compared_row(one) for one in group])
 
 
 def _compared_row(run: Standing) -> tuple[str, ...]:

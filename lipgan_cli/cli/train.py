@@ -170,10 +170,12 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write the log for TensorBoard too.")
     ] = False,
-    plan: Annotated[
-        Path | None,
+    plans: Annotated[
+        list[Path] | None,
         typer.Option(
-            metavar="FILE", help="Train the runs of this file one after the other and compare them."
+            "--plan",
+            metavar="FILE",
+            help="Train the runs of this file one after the other and compare them; repeatable.",
         ),
     ] = None,
     compared: Annotated[
@@ -207,7 +209,7 @@ def train(
 
     if compared:
         _refuse_all_but(context, {"compared", "output", "device", "json", "quiet"}, "--compare")
-        runs.print_comparison(find_runs(compared), output, device, json)
+        runs.print_comparisons({"": find_runs(compared)}, output, device, json)
         return
     from lipgan_cli.engine import train as engine
     from lipgan_cli.engine.gan.device import choose_device
@@ -221,16 +223,20 @@ def train(
     session = engine.Session(chosen, workers, max_minutes, tensorboard)
     with joined_world(chosen) as world:
         progress = console.progress(quiet or not world.first)
-        if plan is not None:
-            _refuse_all_but(context, {"plan", "output", *_SESSION_OPTIONS}, "--plan")
+        if plans:
+            _refuse_all_but(context, {"plans", "output", *_SESSION_OPTIONS}, "--plan")
             if world.size > 1:
                 raise InputError(
                     "a plan's runs are trained by one process each",
                     "start lipgan train --plan once for every GPU: they share the plan",
                 )
-            planned = read_plan(plan, context)
+            read = {path.stem: read_plan(path, context) for path in plans}
+            if len(read) < len(plans):
+                raise InputError("two of the plans have one name", "call their files differently")
+            planned = {name: config for plan in read.values() for name, config in plan.items()}
             trained = train_plan(planned, session, progress)
-            runs.print_comparison(trained, output, device, json)
+            grouped = {stem: [trained[name] for name in plan] for stem, plan in read.items()}
+            runs.print_comparisons(grouped, output, device, json)
             return
         if output is not None:
             raise InputError("--output is for comparisons", "give it with --compare or --plan")

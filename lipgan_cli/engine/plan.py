@@ -15,7 +15,9 @@ from lipgan_cli.engine.run.folder import new_run, read_config
 from lipgan_cli.engine.train import Session, train
 
 
-def train_plan(plan: Mapping[str, TrainConfig], session: Session, progress: Progress) -> list[Path]:
+def train_plan(
+    plan: Mapping[str, TrainConfig], session: Session, progress: Progress
+) -> dict[str, Path]:
     """Train what is left of each run of a plan, by name, and return their folders.
 
     Processes that are given the same plan share it: a run that another one trains is passed over.
@@ -25,9 +27,9 @@ def train_plan(plan: Mapping[str, TrainConfig], session: Session, progress: Prog
         InputError: a run's settings cannot be used, or are not those that it was begun with.
         KeyboardInterrupt: after the first Ctrl-C, with a checkpoint of the run under way.
     """
-    runs = [_begun(name, config) for name, config in plan.items()]
+    runs = {name: _begun(name, config) for name, config in plan.items()}
     began = time.monotonic()
-    for run in runs:
+    for name, run in runs.items():
         left = session.minutes
         if left is not None:
             left -= (time.monotonic() - began) / 60
@@ -36,11 +38,11 @@ def train_plan(plan: Mapping[str, TrainConfig], session: Session, progress: Prog
         try:
             train(run, dataclasses.replace(session, minutes=left), progress)
         except BusyError:
-            progress.note(f"{run.name}: another process trains it")
+            progress.note(f"{name}: another process trains it")
         except InputError:
             raise
         except LipganError as error:
-            progress.note(f"{run.name}: {error.message}")
+            progress.note(f"{name}: {error.message}")
     return runs
 
 
