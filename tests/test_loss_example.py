@@ -43,11 +43,8 @@ class Judge(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.face = nn.Linear(3, 4)
-        self.audio = nn.Linear(80, 4)
-
-    def forward(self, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
-        return self.face(faces.mean((2, 3))), self.audio(mel.mean((1, 3)))
+        self.face = nn.Conv2d(3, 4, 96)
+        self.audio = nn.Conv2d(1, 4, (80, 27))
 
 
 def test_the_core_trains_it(example):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import cv2
 import pytest
 import torch
 
+from lipgan_cli.engine import train as module
 from lipgan_cli.engine.gan.core import Core
 from lipgan_cli.engine.paths import locked
 from lipgan_cli.engine.run.folder import read_config
@@ -128,7 +130,38 @@ def test_a_plan_that_was_changed_is_refused(lipgan, plan):
     assert lipgan("train", "--plan", plan(), "--max-minutes", 0).code == 0
     ran = lipgan("train", "--plan", plan(PLAN.replace("width = 4", "width = 5")))
     assert ran.code == 2
-    assert "the run my plan-control was begun with width = 4, not 5" in ran.stderr
+    assert "run my plan-control: it was begun with width = 4, not 5" in ran.stderr
+
+
+def test_no_run_is_begun_where_one_cannot_be(lipgan, home, plan):
+    ran = lipgan("train", "--plan", plan(PLAN.replace("2..5", "50")))
+    assert ran.code == 2
+    assert "run my plan-thesis's own: no clip of the subset small has 101 frames" in ran.stderr
+    assert not (home / "runs").exists()
+
+
+def test_ctrl_c_in_a_run_s_last_evaluation_ends_the_plan(lipgan, home, plan, monkeypatch):
+    measure = module.measure
+
+    def interrupted(animate, clips, *arguments, **options):
+        figures = measure(animate, clips, *arguments, **options)
+        if (home / "runs" / "my plan-control" / "checkpoints" / "00000004").exists():
+            signal.raise_signal(signal.SIGINT)
+        return figures
+
+    monkeypatch.setattr(module, "measure", interrupted)
+    assert lipgan("train", "--plan", plan()).code == 130
+    assert not (home / "runs" / "my plan-thesis's own" / "log.jsonl").exists()
+
+
+def test_a_full_disk_ends_the_plan(lipgan, plan, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lipgan_cli.engine.gan.packing.save_file", fail)
+    ran = lipgan("train", "--plan", plan(), "-q")
+    assert ran.code == 1
+    assert "No space left on device" in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -146,6 +179,9 @@ def test_a_plan_that_was_changed_is_refused(lipgan, plan):
         ("[runs.a]\ndata = '{data}'\nname = 'x'", "run a: a plan has no --name"),
         ("[runs.a]\ndata = '{data}'\nmax-minutes = 3", "run a: a plan has no --max-minutes"),
         ("[runs.'../a']\ndata = '{data}'", "cannot name a run"),
+        ('[runs."a\\u0000"]\ndata = "{data}"', "cannot name a run"),
+        ("[runs.a]\ndata = '{data}'\nlist = true", "run a: a plan has no --list"),
+        ("[runs.a]\ndata = '{data}'\nhelp = true", "run a: a plan has no --help"),
     ],
 )
 def test_a_plan_that_is_none_is_one_line(lipgan, home, plan, text, message):
@@ -163,10 +199,11 @@ def test_a_plan_that_is_none_is_one_line(lipgan, home, plan, text, message):
     [
         (["--plan", "ghost.toml"], "the plan ghost.toml does not exist"),
         (["--plan", "PLAN", "--width", 8], "--plan keeps the runs' own settings: no --width"),
-        (["--plan", "PLAN", "--plan", "PLAN"], "two of the plans have one name"),
+        (["--plan", "PLAN", "--plan", "PLAN"], "two of the plans or runs have one name"),
         (["--plan", "PLAN", "--resume", "x"], "no --resume beside it"),
         (["--compare", "ghost"], "there is no run called ghost"),
         (["--compare", "ghost*"], "there is no run called ghost*"),
+        (["--compare", "/nowhere/ghost*"], "there is no run called /nowhere/ghost*"),
         (["--compare", "x", "--variant", "l1"], "no --variant beside it"),
         (["--variant", "l1", "--output", "x"], "--output is for comparisons"),
     ],
@@ -197,6 +234,15 @@ def test_a_run_without_an_evaluation_has_a_line_but_no_faces(lipgan, home, plan,
     assert ran.code == 0, ran.stderr
     assert ran.stdout.splitlines()[2].split()[:3] == ["new", "0", "-"]
     assert cv2.imread(str(drawn / "faces.png")).shape[0] == 3 * 96
-    alone = lipgan("train", "--compare", "new", "-o", drawn)
-    assert alone.code == 2
-    assert "none of these runs has a figure to compare yet" in alone.stderr
+    alone = lipgan("train", "--compare", "new", "-o", tmp_path / "none")
+    assert alone.code == 0
+    assert "nothing was measured yet: no pictures are drawn" in alone.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_for_pictures_is_checked_before_any_work(lipgan, home, plan, tmp_path):
+    (tmp_path / "file").write_text("")
+    ran = lipgan("train", "--plan", plan(), "-o", tmp_path / "file")
+    assert ran.code == 2
+    assert "cannot make the folder" in ran.stderr
+    assert not (home / "runs").exists()

@@ -73,17 +73,21 @@ def print_comparisons(
     from lipgan_cli.engine.run.comparison import draw_comparison, standing
 
     compared = {name: [standing(run) for run in runs] for name, runs in groups.items()}
-    if output is not None:
-        for name, runs in groups.items():
-            draw_comparison(runs, output / name, choose_device(device))
     if json:
         console.print_json([one for group in compared.values() for one in group])
+    else:
+        columns = ("run", "iterations", *(name for name, _ in _COMPARED.values()), "samples/s")
+        for place, group in enumerate(compared.values()):
+            if place:
+                console.print_result("")
+            console.table(columns, [_compared_row(one) for one in group])
+    if output is None:
         return
-    columns = ("run", "iterations", *(name for name, _ in _COMPARED.values()), "samples/s")
-    for place, group in enumerate(compared.values()):
-        if place:
-            console.print_result("")
-        console.table(columns, [_compared_row(one) for one in group])
+    for name, group in compared.items():
+        if any(one.figures for one in group):
+            draw_comparison(groups[name], output / name, choose_device(device))
+        else:
+            console.print_note("nothing was measured yet: no pictures are drawn")
 
 
 def _compared_row(run: Standing) -> tuple[str, ...]:

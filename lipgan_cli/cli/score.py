@@ -206,12 +206,10 @@ def _print_model(score: ModelScore) -> None:
             for name, *cells, _pairs, _identical in _summary_rows(group.right)
         ],
     )
-    responses = [("response to the sound", score.response.audio)]
-    if score.response.face is not None:
-        responses.append(("response to the person's face", score.response.face))
-    console.print_result("")
-    for name, value in responses:
-        console.print_result(f"{name} {value:.2f}")
+    if score.response is not None:
+        console.print_result(f"\nresponse to the sound {score.response.audio:.2f}")
+        if score.response.face is not None:
+            console.print_result(f"response to the person's face {score.response.face:.2f}")
     if score.fid is not None:
         console.print_result(f"\nFID {score.fid:.4f}")
 

@@ -9,7 +9,7 @@ import typer
 
 from lipgan_cli.cli import console, runs
 from lipgan_cli.cli.options import Device, Json, Quiet
-from lipgan_cli.cli.plans import read_plan
+from lipgan_cli.cli.plans import read_plans, train_plans
 from lipgan_cli.cli.settings import config_of, given
 from lipgan_cli.engine.config import (
     GROUPS,
@@ -214,7 +214,6 @@ def train(
     from lipgan_cli.engine import train as engine
     from lipgan_cli.engine.gan.device import choose_device
     from lipgan_cli.engine.gan.world import joined_world, local_device
-    from lipgan_cli.engine.plan import train_plan
     from lipgan_cli.engine.run.events import check_tensorboard
 
     if tensorboard:
@@ -228,15 +227,10 @@ def train(
             if world.size > 1:
                 raise InputError(
                     "a plan's runs are trained by one process each",
-                    "start lipgan train --plan once for every GPU: they share the plan",
+                    "start lipgan train --plan with --device cuda:0, cuda:1 ...: they share it",
                 )
-            read = {path.stem: read_plan(path, context) for path in plans}
-            if len(read) < len(plans):
-                raise InputError("two of the plans have one name", "call their files differently")
-            planned = {name: config for plan in read.values() for name, config in plan.items()}
-            trained = train_plan(planned, session, progress)
-            grouped = {stem: [trained[name] for name in plan] for stem, plan in read.items()}
-            runs.print_comparisons(grouped, output, device, json)
+            trained = train_plans(read_plans(plans, context), output, session, progress)
+            runs.print_comparisons(trained, output, device, json)
             return
         if output is not None:
             raise InputError("--output is for comparisons", "give it with --compare or --plan")

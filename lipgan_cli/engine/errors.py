@@ -21,5 +21,9 @@ class InputError(LipganError):
     exit_code = 2
 
 
+class DivergedError(LipganError):
+    """A training run's losses or weights are no longer numbers that anything can be learnt from."""
+
+
 class BusyError(InputError):
     """Another process holds what this one was to write."""

@@ -63,7 +63,8 @@ class ModelRequest:
 class ModelScore:
     """The figures of the measuring protocol, and how the model responds to sound and face.
 
-    `weights` is None for our own.
+    `weights` is None for our own. With batch statistics there is no response: it asks for one
+    face with several sounds, and a batch of one face has no statistics to speak of.
     """
 
     data: Path
@@ -71,7 +72,7 @@ class ModelScore:
     weights: Path | None
     every: int
     figures: ProtocolFigures
-    response: Response
+    response: Response | None
     fid: float | None
 
 
@@ -169,7 +170,7 @@ def score_model(request: ModelRequest, progress: Progress) -> ModelScore:
         weights=request.weights,
         every=request.every,
         figures=figures,
-        response=respond(animator.faces, clips),
+        response=None if request.batch_statistics else respond(animator.faces, clips),
         fid=fid,
     )
 

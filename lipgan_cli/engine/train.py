@@ -21,7 +21,7 @@ from torch import Tensor
 from lipgan_cli.engine.config import Recipe, TrainConfig
 from lipgan_cli.engine.data.dataset import Clip, Dataset
 from lipgan_cli.engine.data.samples import Draws, batches
-from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.errors import DivergedError
 from lipgan_cli.engine.gan.checkpoint import Checkpoints, State, read_state, weights_file
 from lipgan_cli.engine.gan.core import Core
 from lipgan_cli.engine.gan.device import tune
@@ -119,7 +119,8 @@ def train(
     Raises:
         InputError: the dataset cannot be used or has changed, a checkpoint does not fit, or another
             process trains this run; `tensorboard` and it is not installed.
-        LipganError: the losses are no longer numbers, or nothing can be written.
+        DivergedError: the losses or weights are no longer numbers.
+        LipganError: nothing can be written.
     """
     world = world or World()
     with locked(run) if world.first else nullcontext():
@@ -223,7 +224,9 @@ class _Loop:
                     raise KeyboardInterrupt
                 self._measure_if_due(log, ending=bool(end))
                 if end or self._patience_is_over():
-                    return
+                    break
+            if self.world.most(int(interrupted())):  # while it was measured
+                raise KeyboardInterrupt
 
     def _opened_log(self) -> AbstractContextManager[Log | None]:
         if not self.world.first:
@@ -253,7 +256,7 @@ class _Loop:
         losses = [value for name, value in values.items() if name.endswith("_loss")]
         away = any(abs(loss) > RUN_AWAY for loss in losses)
         if away or not all(math.isfinite(value) for value in values.values()):
-            raise LipganError(
+            raise DivergedError(
                 f"training has diverged at iteration {self.done}: {values}",
                 "begin a new run with a lower --learning-rate, or with --warmup",
             )
@@ -264,8 +267,9 @@ class _Loop:
 
     def _save(self) -> None:
         self.state = State(self.done)
-        if not all(p.isfinite().all() for p in self.core.generator.parameters()):
-            raise LipganError(
+        networks = self.core.networks().values()
+        if not all(p.isfinite().all() for network in networks for p in network.parameters()):
+            raise DivergedError(
                 f"training has diverged at iteration {self.done}: weights are no longer numbers",
                 "begin a new run --from its last checkpoint with a lower --learning-rate",
             )
@@ -287,7 +291,9 @@ class _Loop:
             for name, value in dataclasses.asdict(response).items()
             if value is not None
         }
-        self._warn_of_collapse(response)
+        for collapse in self._collapses(response):
+            self._say(collapse)
+            log.write(done, {"collapse": collapse})
         self.state = State(done, _mouth_psnr(measured.total.right), figures)
         self.checkpoints.describe(self.state)
         log.write(done, {"evaluation": figures})
@@ -304,8 +310,8 @@ class _Loop:
         except Exception as error:
             self._say(f"the plots could not be drawn: {error!r}")
 
-    def _warn_of_collapse(self, now: Response) -> None:
-        """Say what the faces have stopped to depend on, or have not come to by half of the run."""
+    def _collapses(self, now: Response) -> Iterator[str]:
+        """What the faces have stopped to depend on, or have not come to by half of the run."""
         measured = self.checkpoints.measured()
         late = self.done >= self.iterations / 2
         for name, meant in (("audio", "sound"), ("face", "person's face")):
@@ -313,7 +319,7 @@ class _Loop:
             before = [state.figures["all"].get(f"{name}_response", 0.0) for state in measured]
             depended = max(before, default=0.0) >= COLLAPSED
             if value is not None and value < COLLAPSED and (depended or late):
-                self._say(
+                yield (
                     f"collapse at iteration {self.done}: the generated mouths do not depend on the"
                     f" {meant} (response {value:.3f})"
                 )

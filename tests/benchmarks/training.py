@@ -22,16 +22,22 @@ from lipgan_cli.engine.data.samples import Draws, batches
 from lipgan_cli.engine.gan.core import Core
 from lipgan_cli.engine.gan.device import choose_device, tune
 from lipgan_cli.engine.gan.recipes import strategy
+from lipgan_cli.engine.train import Session, workers_of
 
 GFLOP = 18  # a sample of a `lipgan` step
 WARM_UP = 5  # iterations
 
 
 def main(
-    dataset: str, variant: str = "lipgan", batch: int = 128, workers: int = 0, seconds: float = 30
+    dataset: str,
+    variant: str = "lipgan",
+    batch: int = 128,
+    workers: int | None = None,
+    seconds: float = 30,
 ) -> None:
     device = choose_device()
     tune(device)
+    workers = workers_of(Session(device, workers))
     config = TrainConfig(Variant(variant), dataset, "full", batch=batch)
     draws = Draws(Dataset.open(Path(dataset)).clips("full"), config, 1_000_000)
     core = Core(strategy(config), config, 1_000_000, device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -80,8 +81,11 @@ def test_damage_names_the_file(tmp_path: Path) -> None:
     (first.folder / "mel.npz").write_bytes(b"no array")
     (first.folder / "sound.flac").write_bytes(b"no sound")
     (second.folder / "sound.flac").unlink()
-    faces = (lambda: first.face(0), lambda: first.face(1))
-    for read in (*faces, first.mel, first.sound, second.sound):
+    cv2.imwrite(str(second.folder / "00001.jpg"), np.zeros((64, 64, 3), np.uint8))
+    mel = second.folder / "mel.npz"
+    mel.write_bytes(mel.read_bytes()[:-10])
+    faces = (lambda: first.face(0), lambda: first.face(1), lambda: second.face(1))
+    for read in (*faces, first.mel, second.mel, first.sound, second.sound):
         with pytest.raises(LipganError, match=r"missing or damaged"):
             read()
     (second.folder / "clip.json").unlink()

@@ -343,10 +343,26 @@ def test_a_checkpoint_cut_short_is_not_taken_for_one(tmp_path, monkeypatch):
     assert checkpoints.restore(make()).iteration == 1
 
 
-def test_another_variant_s_checkpoint_is_refused(tmp_path):
-    run(tmp_path, Variant.L1, 0, 1)
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Variant.L1, Variant.LIPGAN),
+        (Variant.LIPGAN, Variant.L1),
+        (Variant.WGAN_GP, Variant.LIPGAN),
+    ],
+)
+def test_another_variant_s_checkpoint_is_refused(tmp_path, one, other):
+    run(tmp_path, one, 0, 1)
+    with pytest.raises(InputError, match=f"does not fit this run: it is of the variant {one}"):
+        Checkpoints(tmp_path).restore(make(other))
+
+
+def test_a_checkpoint_of_other_sizes_is_refused(tmp_path):
+    configs = [TrainConfig(Variant.LIPGAN, "", "small", width=width) for width in (2, 3)]
+    small, large = (Core(strategy(config), config, 10, CPU) for config in configs)
+    Checkpoints(tmp_path).save(small, State(1))
     with pytest.raises(InputError, match="does not fit this run"):
-        Checkpoints(tmp_path).restore(make(Variant.LIPGAN))
+        Checkpoints(tmp_path).restore(large)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

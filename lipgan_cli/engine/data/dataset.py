@@ -9,16 +9,19 @@ left_out.jsonl                      clips and frames left out, each with the rea
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.media.faces import CROP
 from lipgan_cli.engine.media.flac import read_flac
 from lipgan_cli.engine.paths import datasets_dir
 
@@ -58,7 +61,7 @@ class Clip:
             picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)
         except (OSError, cv2.error):
             picture = None
-        if picture is None:
+        if picture is None or picture.shape != (CROP, CROP, 3):
             raise _damaged(path)
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
@@ -70,9 +73,9 @@ class Clip:
         """
         path = self.folder / "mel.npz"
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 return np.asarray(stored["mel"], np.float32)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise _damaged(path) from error
 
     def sound(self) -> NDArray[np.float32]:

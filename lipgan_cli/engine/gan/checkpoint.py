@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -63,7 +63,8 @@ class Checkpoints:
         with atomic_path(target) as temporary:
             temporary.mkdir(parents=True)
             save_tensors(averaged_weights(core), temporary / _WEIGHTS)
-            save_tensors(_training_state(core), temporary / _TRAINING)
+            about = {"variant": core.config.variant.value}
+            save_tensors(_training_state(core), temporary / _TRAINING, about)
             _write_state(temporary, state)
         self._thin_out()
         return target
@@ -105,7 +106,7 @@ class Checkpoints:
         """Bring `core` to the newest whole checkpoint; None when there is none.
 
         Raises:
-            InputError: the checkpoint is damaged or of other networks.
+            InputError: the checkpoint is damaged, of another variant or of other networks.
         """
         whole = self._whole()
         if not whole:
@@ -114,6 +115,7 @@ class Checkpoints:
         tensors = _load(whole[-1] / _TRAINING)
         average = _load(whole[-1] / _WEIGHTS)
         try:
+            _check_variant(core, whole[-1] / _TRAINING)
             _set_training_state(core, tensors, average)
         except (RuntimeError, KeyError, ValueError) as error:
             raise InputError(
@@ -165,6 +167,13 @@ def _training_state(core: Core) -> dict[str, Tensor]:
         for index, moments in core.optimizers[name].state_dict()["state"].items():
             tensors |= {f"adam.{name}.{index}.{key}": value for key, value in moments.items()}
     return _plain(tensors)
+
+
+def _check_variant(core: Core, path: Path) -> None:
+    with safe_open(path, "pt") as file:
+        variant = file.metadata()["variant"]
+    if variant != core.config.variant:
+        raise ValueError(f"it is of the variant {variant}")
 
 
 def _set_training_state(core: Core, tensors: dict[str, Tensor], average: dict[str, Tensor]) -> None:

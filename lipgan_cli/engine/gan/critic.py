@@ -31,6 +31,8 @@ def _embedding(channels: int) -> nn.Conv2d:
 class Critic(nn.Module):
     """Embeds faces and sounds in one space; a readout turns the pair into a judgement.
 
+    Training calls its two sides, `face` and `audio`, each for what the pairs of a step have of it.
+
     The instance norm after the first convolution cancels contrast and most of the brightness:
     the critic hardly sees colour. For experiments the norm can be left out, and with `reference`
     its faces have six channels, the judged face and a reference of the same person.

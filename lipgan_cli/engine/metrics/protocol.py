@@ -145,12 +145,11 @@ def _frames(
 ) -> Iterator[_Frame]:
     mel = clip.mel()
     other_mel = None if other is None else other.mel()
-    indices = range(0, len(clip), every)
-    for start in range(0, len(indices), BATCH):
-        chosen = indices[start : start + BATCH]
+    indices = np.arange(0, len(clip), every)
+    for chosen in np.array_split(indices, -(-len(indices) // BATCH)):
         targets = np.stack([clip.face(i) for i in chosen])
         references = np.stack([clip.face((i + len(clip) // 2) % len(clip)) for i in chosen])
-        times = np.asarray(clip.times, dtype=np.float64)[list(chosen)]
+        times = np.asarray(clip.times, dtype=np.float64)[chosen]
         windows = mel_windows(mel, times)
         right = animate(references, targets, windows)
         still = animate(references, targets, np.full_like(windows, SILENCE))
@@ -162,7 +161,7 @@ def _frames(
         for row, i in enumerate(chosen):
             real = targets[row]
             if keep is not None:
-                keep(clip.key, i, real, right[row])
+                keep(clip.key, int(i), real, right[row])
             yield _Frame(
                 right=compare_crop(real, right[row], gaussian),
                 swapped=None if swapped is None else compare_crop(real, swapped[row], gaussian),

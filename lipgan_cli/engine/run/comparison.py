@@ -18,6 +18,9 @@ from lipgan_cli.engine.run.plots import compare
 from lipgan_cli.engine.run.series import read_series
 from lipgan_cli.engine.run.sheets import write_faces
 
+COMPARISON, FACES = "comparison.png", "faces.png"
+"""The pictures of a comparison."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -77,13 +80,12 @@ def draw_comparison(runs: Sequence[Path], folder: Path, device: torch.device) ->
         InputError: nothing was measured yet, or the first run's dataset is not there.
         LipganError: the pictures cannot be written.
     """
-    compare(runs, folder / "comparison.png")
+    compare(runs, folder / COMPARISON)
     config = read_config(runs[0])
     clips = held_out_clips(Dataset.open(Path(config.dataset)), config)
-    measured = (one for one in map(standing, runs) if one.checkpoint)
     animators = (
         (one.name, Animator.load(weights_file(one.checkpoint), device))
-        for one in measured
+        for one in map(standing, runs)
         if one.checkpoint
     )
-    write_faces(folder / "faces.png", animators, clips)
+    write_faces(folder / FACES, animators, clips)

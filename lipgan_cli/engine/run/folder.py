@@ -35,21 +35,9 @@ def new_run(config: TrainConfig, name: str | None = None, processes: int = 1) ->
     """Make the folder of a new run, with its config and the weights that it begins with.
 
     Raises:
-        InputError: the settings do not go together, the dataset or given weights cannot be used,
-            or a run of that name exists.
+        InputError: as `check_run`, or a run of that name exists.
     """
-    check_batch(config, processes)
-    clips = Dataset.open(Path(config.dataset)).clips(config.subset)
-    Draws(clips, config, 1, window=window_of(config))
-    if config.initial:
-        _check_width(config)
-    if config.expert and window_of(config) == 1:
-        raise InputError(f"{config.variant} uses no expert: no --expert", "leave it out")
-    if config.expert_iterations != TrainConfig.expert_iterations and window_of(config) == 1:
-        raise InputError(f"{config.variant} uses no expert: no --expert-iterations", "leave it out")
-    config = dataclasses.replace(config, clips=_digest(clips))
-    if name is not None and (Path(name).name != name or name == ".."):
-        raise InputError(f"{name!r} cannot name a run", "give a name without a folder")
+    config = check_run(config, name, processes)
     name = name or f"{config.variant}-{config.subset}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     run = runs_dir() / name
     if run.exists():
@@ -62,6 +50,30 @@ def new_run(config: TrainConfig, name: str | None = None, processes: int = 1) ->
         if config.expert:
             copy_expert(Path(config.expert), temporary)
     return run
+
+
+def check_run(config: TrainConfig, name: str | None = None, processes: int = 1) -> TrainConfig:
+    """Check that a run can be begun; returns its settings with what the dataset adds to them.
+
+    Raises:
+        InputError: the settings do not go together, the dataset or given weights cannot be used,
+            or the name cannot be a folder's.
+    """
+    check_batch(config, processes)
+    clips = Dataset.open(Path(config.dataset)).clips(config.subset)
+    Draws(clips, config, 1, window=window_of(config))
+    if config.initial:
+        _check_width(config)
+    if window_of(config) == 1:
+        given = {
+            "--expert": config.expert,
+            "--expert-iterations": config.expert_iterations != TrainConfig.expert_iterations,
+        }
+        for option in (option for option, there in given.items() if there):
+            raise InputError(f"{config.variant} uses no expert: no {option}", "leave it out")
+    if name is not None and (Path(name).name != name or name == ".." or "\0" in name):
+        raise InputError(f"{name!r} cannot name a run", "give a name without a folder")
+    return dataclasses.replace(config, clips=_digest(clips))
 
 
 def window_of(config: TrainConfig) -> int:
@@ -121,7 +133,8 @@ def find_runs(names: Sequence[str]) -> list[Path]:
     """
     found: list[Path] = []
     for name in names:
-        known = sorted(runs_dir().glob(f"{name}/config.json")) if "*" in name else []
+        pattern = "*" in name and not Path(name).is_absolute()
+        known = sorted(runs_dir().glob(f"{name}/config.json")) if pattern else []
         found += [path.parent for path in known] or [find_run(name)]
     return list(dict.fromkeys(found))
 
@@ -137,7 +150,10 @@ def read_config(run: Path) -> TrainConfig:
     Raises:
         InputError: they cannot be read.
     """
-    return TrainConfig.from_json((run / "config.json").read_text("utf-8"))
+    try:
+        return TrainConfig.from_json((run / "config.json").read_text("utf-8"))
+    except InputError as error:
+        raise InputError(f"{run / 'config.json'}: {error.message}", error.hint) from error
 
 
 def training_clips(dataset: Dataset, config: TrainConfig) -> list[Clip]:
