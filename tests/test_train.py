@@ -316,6 +316,20 @@ def test_the_time_in_which_an_expert_learns_counts(lipgan, home, prepare_toy, mo
     assert Checkpoints(home / "runs" / "x" / "checkpoints").all()[-1].name == "00000001"
 
 
+def test_a_damaged_crop_is_named_and_the_run_goes_on_when_it_is_mended(lipgan, home, prepare_toy):
+    data = prepare_toy({"s1/a": 14})
+    crops = sorted((data / "clips" / "s1" / "a").glob("*.jpg"))
+    whole = [crop.read_bytes() for crop in crops]
+    for crop in crops:
+        crop.write_bytes(crop.read_bytes()[:100])
+    ran = lipgan("train", "--data", data, "--variant", "l1", "--name", "toy", *FEW)
+    assert ran.code == 1
+    assert "missing or damaged" in ran.stderr.splitlines()[-2]
+    for crop, content in zip(crops, whole, strict=True):
+        crop.write_bytes(content)
+    assert lipgan("train", "--resume", "toy").code == 0
+
+
 def test_a_run_without_progress_ends_early(lipgan, home, prepare_toy):
     data = prepare_toy({"s1/a": 14})
     still = ("--learning-rate", 1e-30, "--ema", 0, "--norm-momentum", 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
 import torch
 from torch import nn
 
-from lipgan_cli.engine.config import Initialisation, TrainConfig, Variant
+from lipgan_cli.engine.config import Initialisation, Recipe, TrainConfig, Variant
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan.batch import Batch
 from lipgan_cli.engine.gan.checkpoint import Checkpoints, State, read_state, weights_file
@@ -101,15 +101,32 @@ def test_l1_needs_no_critic():
 
 
 def test_no_critic_gradient_reaches_the_generator_of_l1wgan_gp():
-    core = make(Variant.L1WGAN_GP)
-    control = make(Variant.L1, critic_steps=5, learning_rate=1e-4)
-    control.optimizers["generator"].param_groups[0]["betas"] = (0.5, 0.9)
+    schedule = {"critic_steps": 5, "learning_rate": 1e-4, "beta1": 0.5, "beta2": 0.9}
+    core, control = make(Variant.L1WGAN_GP), make(Variant.L1, **schedule)
     for i in range(10):
         core.step(batch(i), i, watch=i % 2 == 0)
         control.step(batch(i), i)
     assert not same(weights(core.generator), weights(make(Variant.L1).generator))
     assert same(weights(core.generator), weights(control.generator))
     assert same(*(weights(c.averaged) for c in (core, control)))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_nor_in_the_real_networks_under_the_recipe_of_the_thesis(half):
+    schedule = {"critic_steps": 5, "learning_rate": 1e-4, "beta1": 0.5, "beta2": 0.9}
+    common = {"width": 2, "half_precision": half, "norm_momentum": 0.8}
+    cores = []
+    for variant, recipe, own in (
+        (Variant.L1WGAN_GP, Recipe.THESIS, {}),
+        (Variant.L1, Recipe.DEFAULT, schedule),
+    ):
+        config = TrainConfig(variant, "", "small", recipe=recipe, **common, **own)
+        core = Core(strategy(config), config, 20, CPU)
+        for i in range(10):
+            core.step(batch(i), i, watch=variant is Variant.L1WGAN_GP)
+        cores.append(core)
+    assert cores[0].critic is not None
+    assert same(*(weights(core.generator) for core in cores))
 
 
 def test_watching_changes_nothing_and_tells_both_kinds_of_fakes():
@@ -189,6 +206,29 @@ def test_what_pairs_share_is_embedded_once_and_judged_as_if_alone(shared):
     assert embedded == [SAMPLES * (2 - (shared == side)) for side in ("faces", "mel")]
     for pair, scores in zip((real, fake), judged, strict=True):
         assert torch.allclose(scores, core._judge(one, pair), atol=1e-6)
+
+
+@pytest.mark.parametrize("fake_face", [True, False])
+@pytest.mark.parametrize("reference", [True, False])
+def test_a_step_s_two_pairs_move_the_critic_as_two_judgements_would(fake_face, reference):
+    config = TrainConfig(
+        Variant.WGAN_GP, "", "small", width=2, critic_reference=reference, half_precision=False
+    )
+    core = Core(strategy(config), config, 10, CPU, ToyGenerator())
+    core.critic.double()
+    one = batch(0)
+    one = Batch(*(getattr(one, f.name).double() for f in fields(Batch)))
+    real = Pair(one.target, one.mel)
+    fake = Pair(one.reference, one.mel) if fake_face else Pair(one.target, one.unsynced)
+    gradients = []
+    for judged in (
+        core._judge_all(one, [real, fake]),
+        [core._judge(one, real), core._judge(one, fake)],
+    ):
+        difference = (judged[0] ** 2 - 3 * judged[1]).sum()
+        gradients.append(torch.autograd.grad(difference, list(core.critic.parameters())))
+    for shared, apart in zip(*gradients, strict=True):
+        assert torch.allclose(shared, apart, rtol=1e-9, atol=1e-12)
 
 
 def test_a_critic_without_norm_has_no_norm():

@@ -67,6 +67,7 @@ def test_a_run_s_settings_come_before_the_row_s():
             critic_weight=0.0,
             learning_rate=0.5,
             beta1=0.0,
+            beta2=0.75,
         )
     )
     assert loss == replace(
@@ -77,7 +78,7 @@ def test_a_run_s_settings_come_before_the_row_s():
         penalty_weight=0.5,
         l1_weight=3.0,
         critic_weight=0.0,
-        optimizer=OptimizerConfig(0.5, 0.0, 0.9),
+        optimizer=OptimizerConfig(0.5, 0.0, 0.75),
     )
 
 

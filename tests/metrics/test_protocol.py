@@ -197,7 +197,7 @@ def test_long_clips_go_in_batches(monkeypatch):
     monkeypatch.setattr(protocol, "BATCH", 4)
     figures = measure(animate, [FakeClip("s1/a", 10)], every=1)
     assert figures.total.frames == 10
-    assert sizes == [4, 4, 4, 4, 2, 2]  # right and still each time
+    assert sizes == [4, 4, 3, 3, 3, 3]  # right and still each time
 
 
 def test_each_measured_frame_can_be_kept():

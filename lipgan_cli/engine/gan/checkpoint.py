@@ -171,7 +171,7 @@ def _training_state(core: Core) -> dict[str, Tensor]:
 
 def _check_variant(core: Core, path: Path) -> None:
     with safe_open(path, "pt") as file:
-        variant = file.metadata()["variant"]
+        variant = (file.metadata() or {}).get("variant")
     if variant != core.config.variant:
         raise ValueError(f"it is of the variant {variant}")
 
