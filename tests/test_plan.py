@@ -56,7 +56,7 @@ def test_a_plan_trains_its_runs_and_compares_them(lipgan, home, plan, tmp_path):
     assert "mouth PSNR" in header
     assert control.split()[:3] == ["my", "plan-control", "4"]
     assert thesis.startswith("my plan-thesis's own")
-    for name, rows in (("comparison.png", 2), ("faces.png", 4)):
+    for name, rows in (("comparison.png", 2), ("faces.jpg", 4)):
         picture = cv2.imread(str(drawn / "my plan" / name))
         assert picture.shape[0] >= 96 * rows
         assert picture.std() > 5
@@ -103,7 +103,7 @@ def test_several_plans_stand_apart(lipgan, plan, tmp_path):
         "my",
         "other-again",
     ]
-    assert (tmp_path / "drawn" / "my plan" / "faces.png").exists()
+    assert (tmp_path / "drawn" / "my plan" / "faces.jpg").exists()
     assert (tmp_path / "drawn" / "other" / "comparison.png").exists()
 
 
@@ -233,7 +233,7 @@ def test_a_run_without_an_evaluation_has_a_line_but_no_faces(lipgan, home, plan,
     ran = lipgan("train", "--compare", "new", "--compare", "my plan-control", "-o", drawn)
     assert ran.code == 0, ran.stderr
     assert ran.stdout.splitlines()[2].split()[:3] == ["new", "0", "-"]
-    assert cv2.imread(str(drawn / "faces.png")).shape[0] == 3 * 96
+    assert cv2.imread(str(drawn / "faces.jpg")).shape[0] == 3 * 96
     alone = lipgan("train", "--compare", "new", "-o", tmp_path / "none")
     assert alone.code == 0
     assert "nothing was measured yet: no pictures are drawn" in alone.stderr

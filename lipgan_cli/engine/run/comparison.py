@@ -18,7 +18,7 @@ from lipgan_cli.engine.run.plots import compare
 from lipgan_cli.engine.run.series import read_series
 from lipgan_cli.engine.run.sheets import write_faces
 
-COMPARISON, FACES = "comparison.png", "faces.png"
+COMPARISON, FACES = "comparison.png", "faces.jpg"
 """The pictures of a comparison."""
 
 

@@ -36,22 +36,23 @@ def write_sheet(path: Path, animator: Animator, clips: list[Clip]) -> None:
 
 
 def write_faces(path: Path, animators: Iterable[tuple[str, Animator]], clips: list[Clip]) -> None:
-    """Draw what each of several generators paints for the same moments, a named row each."""
+    """Draw what several generators paint for the same moments, a named row each: a JPEG."""
     # Imported here: it takes long, and nothing else in this module has a use for it.
     from matplotlib.figure import Figure
 
     moments = _moments(clips)
     rows = [("reference", moments.reference), ("truth", moments.truth)]
     rows += [(name, _painted(animator, moments)) for name, animator in animators]
-    longest = max(len(name) for name, _ in rows)
-    figure = Figure((FACES + 0.09 * longest, len(rows)), dpi=96, layout="constrained")
+    names = 0.1 * max(len(name) for name, _ in rows)  # inches, as a face is one
+    figure = Figure((names + FACES, len(rows)), dpi=96)
+    figure.subplots_adjust(left=names / (names + FACES), right=1, bottom=0, top=1, hspace=0.02)
     for place, (name, faces) in enumerate(rows):
         axes = figure.add_subplot(len(rows), 1, place + 1)
-        axes.imshow(np.hstack(list(faces)), aspect="equal")
+        axes.imshow(np.hstack(list(faces)))
         axes.set(xticks=[], yticks=[])
         axes.set_ylabel(name.replace("$", r"\$"), rotation=0, ha="right", va="center")
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="jpeg", pil_kwargs={"quality": 90})
 
 
 def _moments(clips: list[Clip]) -> _Moments:
