@@ -250,8 +250,8 @@ STRATEGIES: Mapping[Variant, Loss] = {
     Variant.GAN: Adversarial(),
     Variant.NSGAN: NonSaturating(),
     Variant.DRAGAN: NonSaturating(penalty=penalties.around_real, penalty_weight=10.0),
-    # Prajwal et al. 2020 (arXiv:2008.10010). Their weight, 0.03, is for -log of a cosine: here, where
-    # the loss is a softmax's, it outweighs L1 and the expert is fooled (docs/experiments.md).
+    # Prajwal et al. 2020 (arXiv:2008.10010). Their weight, 0.03, is for -log of a cosine; the loss
+    # here is a softmax's, would outweigh L1 with it and be fooled (docs/experiments.md).
     Variant.EXPERT: Loss(expert_weight=0.001),
     Variant.LIPGAN_EXPERT: Contrastive(expert_weight=0.001),
 }
