@@ -119,7 +119,7 @@ def test_ctrl_c_saves_and_resume_goes_on(lipgan, home, prepare_toy, monkeypatch)
     assert steps == [1, 2, 3, 4]
 
 
-def in_a_process(name, *arguments, limits=""):
+def in_a_process(name, *arguments, limits="pass"):
     """Start `lipgan train` as a process of its own."""
     code = f"import sys; from lipgan_cli.cli import run; {limits}; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "train", "--name", name, *map(str, arguments)]
@@ -429,8 +429,8 @@ def test_audio_decides_the_mouth_of_an_overfitted_clip(prepare_toy):
     config = TrainConfig(
         Variant.LIPGAN, str(folder), "full", width=8, batch=8, augment=(), mouth_weight=4.0
     )
-    core = Core(strategy(config), config, 200, torch.device("cpu"))
-    for iteration, batch in enumerate(batches(Draws(clips, config, 200), 0)):
+    core = Core(strategy(config), config, 400, torch.device("cpu"))
+    for iteration, batch in enumerate(batches(Draws(clips, config, 400), 0)):
         core.step(batch, iteration)
     animator = Animator(core.averaged, core.device)
     clip = clips[0]
