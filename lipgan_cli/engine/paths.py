@@ -36,6 +36,12 @@ def weights_dir() -> Path:
     return home() / "weights"
 
 
+def cache_dir() -> Path:
+    """What can be made anew: a folder of its own, so that it can be left out of backups."""
+    override = os.environ.get("LIPGAN_HOME")
+    return home() / "cache" if override else platformdirs.user_cache_path("lipgan")
+
+
 @contextmanager
 def atomic_path(target: Path, force: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `target`, renamed to it when the block ends well.
