@@ -134,7 +134,11 @@ def require_file(path: Path, what: str) -> Path:
     Raises:
         InputError: it is missing, a folder, empty or unreadable.
     """
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # a name that no file can have, or a folder that may not be entered
+        there = False
+    if not there:
         raise InputError(f"{what} {path} does not exist", "check the path")
     if path.is_dir():
         raise InputError(f"{what} {path} is a folder, not a file", "give one file")
