@@ -15,6 +15,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.opening import open_media
 from lipgan_cli.engine.paths import require_file
 
 SAMPLE_RATE = 16000  # Hz
@@ -166,8 +167,7 @@ def _seconds(packet: av.Packet[av.AudioStream]) -> float:
 
 def _open(path: Path) -> InputContainer:
     try:
-        # An absolute name, because ffmpeg takes "a:b.wav" for a protocol.
-        return av.open(str(path.absolute()), metadata_errors="replace")
+        return open_media(path)
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             f"{path} is not audio or video that can be read",
