@@ -6,6 +6,7 @@ size. An 8-bit 4:2:0 source keeps its own bytes, whatever its range and matrix.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,13 @@ import cv2
 import numpy as np
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from lipgan_cli.engine.errors import InputError
 
 Frame = NDArray[np.uint8]
+
+LARGEST_SIDE = 8192  # pixels
 
 
 @dataclass(frozen=True)
@@ -86,13 +92,36 @@ def _lines(plane: VideoPlane, width: int, height: int) -> Frame:
 
 
 def read_photo(path: Path) -> NDArray[np.uint8] | None:
-    """Return a photo as BGR, turned as its EXIF data says; None if it cannot be decoded."""
-    # imdecode, because imread cannot open every name on every system.
-    try:
-        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        return None
-    return None if picture is None else picture.astype(np.uint8, copy=False)
+    """Return a photo as BGR, turned as its EXIF data says; None if it cannot be decoded.
+
+    Raises:
+        InputError: a side is shorter than 2 pixels or longer than 8192.
+    """
+    with warnings.catch_warnings():  # damaged EXIF data is no reason to talk
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path) as image:
+                check_size(path, *image.size)  # before anything is decoded
+                turned = ImageOps.exif_transpose(image)
+                if turned.mode.startswith(("I", "F")):  # 16 bits of grey
+                    grey = np.asarray(turned, np.float32) / 257
+                    turned = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+                return np.ascontiguousarray(np.asarray(turned.convert("RGB"))[..., ::-1])
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Check that a picture or film can be worked on.
+
+    Raises:
+        InputError: a side is shorter than 2 pixels or longer than 8192.
+    """
+    if max(width, height) > LARGEST_SIDE or min(width, height) < 2:
+        raise InputError(
+            f"{path} is {width}x{height} pixels",
+            f"give a picture of 2 to {LARGEST_SIDE} pixels a side",
+        )
 
 
 def from_bgr(picture: NDArray[np.uint8]) -> Frame:

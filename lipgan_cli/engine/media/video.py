@@ -22,6 +22,7 @@ from lipgan_cli.engine.media.picture import (
     FROM_RGB,
     Colour,
     Frame,
+    check_size,
     colour_of,
     from_bgr,
     luma,
@@ -45,7 +46,6 @@ __all__ = [
     "to_rgb",
 ]
 
-LARGEST_SIDE = 8192  # pixels
 LOWEST_FPS, HIGHEST_FPS = 1, 240
 USUAL_FPS = Fraction(25)  # of photos, and of files that name no rate
 
@@ -177,17 +177,9 @@ def _pixel_aspect(stream: av.VideoStream, first: av.VideoFrame) -> Fraction:
 
 def _displayed_size(path: Path, frame: av.VideoFrame) -> tuple[int, int]:
     width, height = frame.width, frame.height
-    _check_size(path, width, height)
+    check_size(path, width, height)
     width, height = width // 2 * 2, height // 2 * 2
     return (height, width) if quarter_turns(frame) % 2 else (width, height)
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if max(width, height) > LARGEST_SIDE or min(width, height) < 2:
-        raise InputError(
-            f"{path} is {width}x{height} pixels",
-            f"give a picture of 2 to {LARGEST_SIDE} pixels a side",
-        )
 
 
 def _end(
@@ -262,5 +254,4 @@ def _photo(path: Path) -> Frame:
     picture = read_photo(path)
     if picture is None:
         raise InputError(f"{path} is a picture that cannot be decoded", "save it as PNG or JPEG")
-    _check_size(path, picture.shape[1], picture.shape[0])
     return from_bgr(picture)
