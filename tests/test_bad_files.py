@@ -28,6 +28,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lipgan_cli.engine.media.demo import write_portrait
 
@@ -237,6 +238,20 @@ def gif(width: int, height: int) -> bytes:
     return screen + b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\2\2\x4c\1\0;"
 
 
+def webp(flags: int, side: int) -> bytes:
+    """The head of a WebP of this size, animated where the flags are 2, and no picture."""
+    size = struct.pack("<I", side - 1)[:3]
+    body = b"WEBPVP8X" + struct.pack("<II", 10, flags) + 2 * size + b"ANIM\6\0\0\0" + bytes(6)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def animated(good: Path, name: str) -> bytes:
+    """Two pictures of a face one after the other."""
+    with Image.open(good / "face.png") as image:
+        image.save(good / name, save_all=True, append_images=[image.rotate(1)], duration=40)
+    return (good / name).read_bytes()
+
+
 def ivf(width: int, height: int) -> bytes:
     """A VP8 film of one frame that claims this size."""
     frame = b"\x10\x02\x00\x9d\x01\x2a" + struct.pack("<HH", width, height) + bytes(200)
@@ -428,9 +443,12 @@ FACE: dict[str, Made] = {
     ),
     "huge.tif": lambda good: tiff(100_000, 100_000),
     "largest.tif": lambda good: tiff(2**32 - 1, 2**32 - 1),
-    "huge.webp": lambda good: (
-        b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\x9f\x86\x01" * 2 + b"VP8L\0\0\0\0"
-    ),
+    "huge.webp": lambda good: webp(0, 100_000),
+    "huge-animated.webp": lambda good: webp(2, 100_000),
+    "large-animated.webp": lambda good: webp(2, 16_000),
+    "no-frames.webp": lambda good: webp(2, 64),
+    "cut-animated.webp": lambda good: webp(2, 64)[:21],
+    "cut-in-its-frame.webp": lambda good: animated(good, "cut.webp")[:90],
     "huge.ppm": lambda good: b"P6 100000 100000 255\n" + bytes(5000),
     "huge.hdr": lambda good: (
         b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 100000 +X 100000\n" + bytes(500)
@@ -609,6 +627,10 @@ USABLE: dict[str, Made] = {
     "film.jpg": film,
     "film": film,
     "png.mp4": photo,
+    "cut-in-the-middle.gif": lambda good: cut(animated(good, "turned.gif"), 0.6),
+    "cut-in-the-middle.webp": lambda good: cut(animated(good, "turned.webp"), 0.6),
+    "scratched.webp": lambda good: scattered(animated(good, "turned.webp"), 40),
+    "scratched.gif": lambda good: scattered(animated(good, "turned.gif"), 40),
     "wrong-colour-profile.png": lambda good: after_header(photo(good), b"iCCP", b"sRGB\0\0junk"),
     "wrong-text.png": lambda good: after_header(photo(good), b"zTXt", b"Title\0\0junk"),
     "wrong-exif.png": lambda good: after_header(
@@ -637,6 +659,14 @@ def scratched(content: bytes, times: int) -> bytes:
     chance, damaged = random.Random(times), bytearray(content)
     for _ in range(times):
         damaged[chance.randrange(content.index(b"mdat") + 4, len(content))] = chance.randrange(256)
+    return bytes(damaged)
+
+
+def scattered(content: bytes, times: int) -> bytes:
+    """With random bytes behind its head."""
+    chance, damaged = random.Random(times), bytearray(content)
+    for _ in range(times):
+        damaged[chance.randrange(100, len(content))] = chance.randrange(256)
     return bytes(damaged)
 
 
