@@ -176,7 +176,7 @@ def _write_about(
         "height": info.height,
         "seconds": len(boxes) / float(info.fps),
         "frames": kept.tolist(),
-        "times": [float(number / info.fps) for number in kept.tolist()],
+        "times": info.clock.seconds(kept).tolist(),
         "boxes": boxes[kept].round(3).tolist(),
         "squares": squares[kept].round(3).tolist(),
         "without_face": _ranges(np.isnan(squares[:, 2])),
