@@ -98,14 +98,17 @@ def paste(
     """
     colour = resolved(colour, frame.shape[0] * 2 // 3)
     painted = to_yuv(generated, colour)
+    scaled = list(zip(planes(frame), (1, 2, 2), strict=True))
     if blend is Blend.NONE:
-        for plane, channel, scale in zip(planes(frame), cv2.split(painted), (1, 2, 2), strict=True):
-            _stamp(plane, np.asarray(channel, np.float32), _Box.of(place, scale), opacity)
+        for channel, (plane, scale) in enumerate(scaled):
+            _stamp(plane, painted[..., channel], _Box.of(place, scale), opacity)
         return
     layers = _layers(painted, to_yuv(original, colour), points)
     rows, columns = (np.flatnonzero(layers.weight.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return
     span = (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
-    for channel, (plane, scale) in enumerate(zip(planes(frame), (1, 2, 2), strict=True)):
+    for channel, (plane, scale) in enumerate(scaled):
         box = _Box.of(place, scale, span).within(plane.shape)
         if box is not None:
             _mix(plane, channel, layers, box, opacity)
@@ -200,6 +203,8 @@ class _Box:
 
 
 _WHOLE = np.ones((CROP, CROP), np.float32)
+_NEAR = feather() * (1 - feather())
+"""Where sharpness and grain are measured: the skin around the mouth."""
 
 
 def _stamp(plane: Pixels, channel: Floats, box: _Box, opacity: float) -> None:
@@ -207,38 +212,30 @@ def _stamp(plane: Pixels, channel: Floats, box: _Box, opacity: float) -> None:
     inside = box.within(plane.shape)
     if inside is None:
         return
+    source = plane[inside.rows, inside.columns].astype(np.float32)
     face = inside.draw(channel, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-    weight = (inside.draw(_WHOLE) >= 0.5) * np.float32(opacity)
-    region = plane[inside.rows, inside.columns]
-    _write(region, region + weight * (face - region))
+    weight = np.where(inside.draw(_WHOLE) >= 0.5, np.float32(opacity), np.float32(0))
+    _write(plane, inside, source + weight * (face - source))
 
 
 def _mix(plane: Pixels, channel: int, layers: _Layers, box: _Box, opacity: float) -> None:
     """Lay one channel of the layers over one plane."""
-    region = plane[box.rows, box.columns]
-    source = region.astype(np.float32)
-    maps = [layers.light[..., channel], layers.replaced, layers.weight]
-    light, replaced, weight = cv2.split(box.draw(np.dstack(maps)))
-    painted = box.draw(
-        np.ascontiguousarray(layers.painted[..., channel]), cv2.INTER_CUBIC, cv2.BORDER_REPLICATE
-    )
-    change = painted - source
+    source = plane[box.rows, box.columns].astype(np.float32)
+    maps = box.draw(np.dstack([layers.light[..., channel], layers.replaced, _NEAR]))
+    light, replaced, near = (np.asarray(part, np.float32) for part in cv2.split(maps))
+    painted = box.draw(layers.painted[..., channel], cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+    change = (painted - source) * replaced + light
     if channel == 0:
-        seam = weight * (1 - weight)
-        levels = grain_levels(region, seam)
-        change += sharpening(painted, source, seam, box.unit, float(np.hypot(*levels)))
-        change *= replaced
-        # The source's own grain is left in part: what is added makes up for the rest.
+        levels = grain_levels(source, painted, near)
+        sharper = sharpening(painted, source, near, box.unit, float(np.hypot(*levels)))
+        # The source's own grain stays in part: what is added makes up for the rest.
         missing = np.sqrt(replaced * (2 - replaced))
-        change += missing * grain(levels, source.shape, seed_of(region))
-    else:
-        change *= replaced
-    change += light
+        change += sharper * replaced + missing * grain(levels, source.shape, seed_of(source))
     # Where all weights are 0 the sum is the source's own whole number.
-    _write(region, source + np.float32(opacity) * change)
+    _write(plane, box, source + np.float32(opacity) * change)
 
 
-def _write(region: Pixels, values: Floats) -> None:
+def _write(plane: Pixels, box: _Box, values: Floats) -> None:
     np.rint(values, out=values)
     np.clip(values, 0, 255, out=values)
-    region[:] = values.astype(np.uint8)
+    plane[box.rows, box.columns] = values.astype(np.uint8)

@@ -19,9 +19,9 @@ Place = tuple[int, int, int]  # left, top, side of a square in pixels; may reach
 # mean over speakers, with 95 % of the frames): tip of the nose 47.6, 43.1 (rows 36.9 to 49.7);
 # under the nose 47.6, 51.6 (45.3 to 57.9); lips 34.2 to 61.7 (28.2 to 67.8) by 61.3 to 72.5 (54.2
 # to 82.6); jaw beside the mouth 15.5 and 80.4; tip of the chin 48.2, 92.3 (83.1 to 104.5).
-CENTRE = (48.0, 70.5)  # column, row
-HALF_AXES = (32.0, 25.0)
-"""Ellipse without landmarks: from just under the tip of the nose to the crop's end, jaw to jaw."""
+CENTRE = (48.0, 73.5)  # column, row
+HALF_AXES = (30.5, 25.5)
+"""Ellipse without landmarks: from below the tip of the nose to below the chin, inside the jaw."""
 SOLID = 0.64
 """Part of the way from its centre to its outline on which the generated face stands alone."""
 MOUTH = (48.0, 68.5, 23.0, 17.0)
@@ -72,7 +72,8 @@ def mouth(points: Points | None = None) -> Floats:
 
 @cache
 def _ellipse_feather() -> Floats:
-    return _smooth((1 - _distance(*CENTRE, *HALF_AXES)) / (1 - SOLID))
+    inside = _smooth((1 - _distance(*CENTRE, *HALF_AXES)) / (1 - SOLID))
+    return np.asarray(np.minimum(inside, _border()), np.float32)
 
 
 @cache
@@ -107,7 +108,7 @@ def _filled(outline: list[Points]) -> NDArray[np.uint8]:
     return canvas
 
 
-def _smooth(ramp: Floats) -> Floats:
+def _smooth(ramp: NDArray[np.floating]) -> Floats:
     """Return 0 up to 0 and 1 from 1 on, with soft shoulders in between."""
     part = np.clip(ramp, 0, 1)
     return np.asarray(part * part * (3 - 2 * part), np.float32)

@@ -9,17 +9,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 REACH = 0.8
 """Standard deviation of the blur that sharpening undoes, in pixels of the crop."""
-MOST_GAIN = 1.5
+MOST_GAIN = 1.2
 """Sharpening is never stronger: edges would get halos."""
 ROUNDING = 0.35
 """Grain of a clean picture in whole grey levels: what is below this is none."""
-MOST_GRAIN = 12.0
+MOST_GRAIN = 8.0
 """Grain is never stronger, in grey levels: what looks like more is leaves or cloth."""
+ENOUGH = 20000
+"""How many pixels tell the grain well."""
 TILE = 512
 """Side of the grain that is made once, in pixels."""
 
@@ -45,15 +46,20 @@ def sharpening(painted: Floats, source: Floats, near: Floats, unit: float, grain
     return np.asarray(fine * np.float32(np.clip(gain, 0, MOST_GAIN)), np.float32)
 
 
-def grain_levels(luma: Pixels, near: Floats) -> tuple[float, float]:
+def grain_levels(source: Floats, painted: Floats, near: Floats) -> tuple[float, float]:
     """Return the standard deviations of fine and coarse grain in grey levels, where `near` > 0.
 
     Fine grain differs from pixel to pixel, coarse grain (compressed or enlarged) every other one.
+    What the painted picture has too is no grain but a small face's lines.
     """
-    whole = luma.astype(np.float32)
-    half = cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    where = cv2.resize(near, half.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    here, below = _spread(whole, near) ** 2, _spread(np.asarray(half), np.asarray(where)) ** 2
+    size = (max(near.shape[1] // 2, 1), max(near.shape[0] // 2, 1))
+    where = near > 0
+    half_where = _resized(near, size) > 0
+    here = max(_power(source, where) - _power(painted, where), 0.0)
+    below = max(
+        _power(_resized(source, size), half_where) - _power(_resized(painted, size), half_where),
+        0.0,
+    )
     (fine, coarse), (fine_below, coarse_below) = _responses()
     # Two kinds of grain, seen at two scales.
     determinant = fine * coarse_below - coarse * fine_below
@@ -63,12 +69,12 @@ def grain_levels(luma: Pixels, near: Floats) -> tuple[float, float]:
         a, b = 0.0, here / coarse
     elif b < 0:
         a, b = here / fine, 0.0
-    level = float(np.sqrt(a + b))
+    level = np.sqrt(a + b)
     kept = min(np.sqrt(max(level**2 - ROUNDING**2, 0.0)), MOST_GRAIN) / max(level, 1e-6)
-    return float(np.sqrt(a)) * kept, float(np.sqrt(b)) * kept
+    return float(np.sqrt(a) * kept), float(np.sqrt(b) * kept)
 
 
-def grain(levels: tuple[float, float], shape: tuple[int, int], seed: int) -> Floats:
+def grain(levels: tuple[float, float], shape: tuple[int, ...], seed: int) -> Floats:
     """Return grain of these levels, (h, w); the same for the same seed."""
     out = np.zeros(shape, np.float32)
     draw = np.random.default_rng(seed)
@@ -80,19 +86,25 @@ def grain(levels: tuple[float, float], shape: tuple[int, int], seed: int) -> Flo
     return out
 
 
-def seed_of(picture: Pixels) -> int:
+def seed_of(picture: Floats) -> int:
     """Return a number that depends on the picture alone: a still picture has still grain."""
-    return zlib.crc32(np.ascontiguousarray(picture))
+    return zlib.crc32(picture.tobytes())
 
 
-def _spread(picture: Floats, near: Floats) -> float:
-    """Return the standard deviation of the grain, whatever a few edges add."""
-    trace = np.abs(cv2.filter2D(picture, -1, _GRAINY))[near > 0]
+def _resized(picture: Floats, size: tuple[int, int]) -> Floats:
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _power(picture: Floats, where: NDArray[np.bool_]) -> float:
+    """Return the variance of the grain, whatever a few edges add."""
+    trace = np.abs(cv2.filter2D(picture, -1, _GRAINY))[where]
     if not len(trace):
         return 0.0
+    trace = trace[:: 1 + len(trace) // ENOUGH]
     middle = float(np.median(trace))
-    # The mean changes smoothly where the median of whole grey levels jumps.
-    return float(np.minimum(trace, 3 * middle).mean()) * 1.279
+    # The mean changes smoothly where the median of whole grey levels jumps. Of normal grain it is
+    # 0.782 standard deviations.
+    return (float(np.minimum(trace, 3 * middle).mean()) / 0.782) ** 2
 
 
 @cache
@@ -108,10 +120,8 @@ def _tiles() -> tuple[Floats, Floats]:
 @cache
 def _responses() -> tuple[tuple[float, float], tuple[float, float]]:
     """Return what is measured of grain of variance 1, fine and coarse: whole, and at half size."""
-    everywhere = np.ones((TILE, TILE), np.float32)
-    whole = [_spread(tile, everywhere) ** 2 for tile in _tiles()]
-    below = []
-    for tile in _tiles():
-        half = cv2.resize(tile, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        below.append(_spread(np.asarray(half), everywhere[::2, ::2]) ** 2)
+    everywhere = np.ones((TILE, TILE), np.bool_)
+    size = (TILE // 2, TILE // 2)
+    whole = [_power(tile, everywhere) for tile in _tiles()]
+    below = [_power(_resized(tile, size), everywhere[::2, ::2]) for tile in _tiles()]
     return (whole[0], whole[1]), (below[0], below[1])
