@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lipgan_cli.engine.media import faces
 from lipgan_cli.engine.media.blend import Pixels, crop, paste, planes
-from lipgan_cli.engine.media.mask import feather
 from lipgan_cli.engine.media.choices import Blend
+from lipgan_cli.engine.media.mask import feather
 from lipgan_cli.engine.media.picture import luma, to_rgb
 
 WIDTH, HEIGHT = 160, 122  # a height whose planes do not end on whole rows

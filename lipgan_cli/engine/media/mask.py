@@ -38,6 +38,8 @@ LIP_MARGIN, LIP_FADE = 4.0, 5.0
 BORDER = 5.0
 """Width of the fade at the border of the crop; likewise."""
 
+_PLACES = np.arange(CROP, dtype=np.float32) + np.float32(0.5)  # middles of pixels
+
 
 def in_crop(points: Points, place: Place) -> Points:
     """Return points of a frame (n, 2), whose (0, 0) is the first pixel's middle, in crop pixels."""
@@ -57,7 +59,7 @@ def feather(points: Points | None = None) -> Floats:
     # Most at the chin's tip, nothing beside the mouth.
     jaw[:, 1] += CHIN * np.sin(np.linspace(0, np.pi, len(jaw)))
     under_nose = (points[30] + points[33:34]) / 2
-    weight = np.minimum(_smooth(_depth([jaw, under_nose]) / FEATHER), _border())
+    weight = np.minimum(_smooth(_depth(jaw, under_nose) / FEATHER), _border())
     # The mouth is never half of the source's.
     return np.asarray(np.maximum(weight, np.minimum(mouth(points), _border())), np.float32)
 
@@ -66,8 +68,7 @@ def mouth(points: Points | None = None) -> Floats:
     """Return where nothing of the source's own mouth may show through, (96, 96): 1 there."""
     if points is None:
         return _ellipse_mouth()
-    outside = cv2.distanceTransform(1 - _filled([points[LIPS]]), cv2.DIST_L2, 5)
-    return _smooth(1 - (outside.astype(np.float32) - LIP_MARGIN) / LIP_FADE)
+    return _smooth(1 + (_depth(points[LIPS]) + LIP_MARGIN) / LIP_FADE)
 
 
 @cache
@@ -90,22 +91,24 @@ def _border() -> Floats:
 
 def _distance(column: float, row: float, half_width: float, half_height: float) -> Floats:
     """Return how far each pixel lies from the centre of an ellipse; its outline is at 1."""
-    places = np.arange(CROP, dtype=np.float32) + np.float32(0.5)
-    rows, columns = (places - row) / half_height, (places - column) / half_width
+    rows, columns = (_PLACES - row) / half_height, (_PLACES - column) / half_width
     return np.asarray(np.hypot(rows[:, None], columns), np.float32)
 
 
-def _depth(outline: list[Points]) -> Floats:
-    """Return how deep each pixel lies inside the hull of some points, in pixels."""
-    return np.asarray(cv2.distanceTransform(_filled(outline), cv2.DIST_L2, 5), np.float32)
-
-
-def _filled(outline: list[Points]) -> NDArray[np.uint8]:
-    """Return 1 inside the hull of some points, (96, 96)."""
-    corners = np.rint(np.concatenate(outline) - 0.5).astype(np.int32)
-    canvas = np.zeros((CROP, CROP), np.uint8)
-    cv2.fillConvexPoly(canvas, cv2.convexHull(corners), 1)
-    return canvas
+def _depth(*parts: Points) -> Floats:
+    """Return how deep each pixel lies inside the hull of some points, in pixels; < 0 outside."""
+    corners = cv2.convexHull(np.concatenate(parts).astype(np.float32))[:, 0]
+    edges = np.roll(corners, -1, axis=0) - corners
+    normals = edges[:, ::-1] * (1, -1) / np.maximum(np.hypot(*edges.T), 1e-6)[:, None]
+    offsets = (corners * normals).sum(axis=1)
+    if (corners.mean(axis=0) @ normals.T - offsets).sum() < 0:
+        normals, offsets = -normals, -offsets
+    depth = np.full((CROP, CROP), np.inf, np.float32)
+    for (across, down), offset in zip(normals, offsets, strict=True):
+        rows = (_PLACES * down - offset).astype(np.float32)
+        columns = (_PLACES * across).astype(np.float32)
+        np.minimum(depth, rows[:, None] + columns, out=depth)
+    return depth
 
 
 def _smooth(ramp: NDArray[np.floating]) -> Floats:
