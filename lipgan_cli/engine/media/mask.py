@@ -22,6 +22,8 @@ Place = tuple[int, int, int]  # left, top, side of a square in pixels; may reach
 CENTRE = (48.0, 73.5)  # column, row
 HALF_AXES = (30.5, 25.5)
 """Ellipse without landmarks: from below the tip of the nose to below the chin, inside the jaw."""
+LIPS_CENTRE = (48.0, 67.0)
+"""Middle of the lips of the faces that it was fitted to."""
 SOLID = 0.64
 """Part of the way from its centre to its outline on which the generated face stands alone."""
 MOUTH = (48.0, 68.5, 23.0, 17.0)
@@ -51,34 +53,40 @@ def in_crop(points: Points, place: Place) -> Points:
 def feather(points: Points | None = None) -> Floats:
     """Return the weight of the generated face, (96, 96): 1 at the mouth, 0 before the border.
 
-    It follows the jaw and keeps below the nose; without landmarks it is an ellipse.
+    An ellipse; with landmarks it lies where the mouth is and ends at the jaw and below the nose.
     """
     if points is None:
-        return _ellipse_feather()
+        return _fitted_feather()
     jaw = points[JAW][3:14].copy()
     # Most at the chin's tip, nothing beside the mouth.
     jaw[:, 1] += CHIN * np.sin(np.linspace(0, np.pi, len(jaw)))
-    under_nose = (points[30] + points[33:34]) / 2
-    weight = np.minimum(_smooth(_depth(jaw, under_nose) / FEATHER), _border())
+    under_nose = (points[30:31] + points[33:34]) / 2
+    depth = _smooth(_depth(jaw, under_nose) / FEATHER)
+    # A turned head has a cheek that reaches far: what was painted there is not needed.
+    column, row = CENTRE + points[LIPS].mean(axis=0) - LIPS_CENTRE
+    weight = np.minimum(depth, _ellipse(column, row))
     # The mouth is never half of the source's.
-    return np.asarray(np.maximum(weight, np.minimum(mouth(points), _border())), np.float32)
+    return np.minimum(np.maximum(weight, mouth(points)), _border())
 
 
 def mouth(points: Points | None = None) -> Floats:
     """Return where nothing of the source's own mouth may show through, (96, 96): 1 there."""
     if points is None:
-        return _ellipse_mouth()
+        return _fitted_mouth()
     return _smooth(1 + (_depth(points[LIPS]) + LIP_MARGIN) / LIP_FADE)
 
 
 @cache
-def _ellipse_feather() -> Floats:
-    inside = _smooth((1 - _distance(*CENTRE, *HALF_AXES)) / (1 - SOLID))
-    return np.asarray(np.minimum(inside, _border()), np.float32)
+def _fitted_feather() -> Floats:
+    return np.minimum(_ellipse(*CENTRE), _border())
+
+
+def _ellipse(column: float, row: float) -> Floats:
+    return _smooth((1 - _distance(column, row, *HALF_AXES)) / (1 - SOLID))
 
 
 @cache
-def _ellipse_mouth() -> Floats:
+def _fitted_mouth() -> Floats:
     return _smooth(1 - (_distance(*MOUTH) - 1) / MOUTH_FADE)
 
 
