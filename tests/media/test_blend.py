@@ -284,6 +284,19 @@ def test_sharpness_and_grain_do_not_pump_in_a_still_scene() -> None:
     assert noise_in_time == pytest.approx(5 * 219 / 255, rel=0.25)
 
 
+@pytest.mark.parametrize("tint", [128, 117])
+def test_a_film_without_colours_gets_none(tint: int) -> None:
+    """Black and white, or one tint."""
+    frame = portrait(2)
+    for plane in planes(frame)[1:]:
+        plane[:] = tint
+    source = frame.copy()
+    paste(frame, place(2), mouthed(crop(portrait(2), place(2))), crop(frame, place(2)))
+    assert not np.array_equal(luma(frame), luma(source))
+    for plane in planes(frame)[1:]:
+        assert np.abs(plane.astype(int) - tint).max() <= 1
+
+
 @pytest.mark.parametrize("colour", [Colour(1, 1), Colour(2, 1), Colour(2, 6), Colour(1, 9)])
 def test_every_matrix_and_range_is_read_and_written_back(colour: Colour) -> None:
     """A film of one plain colour: the crop has that colour, and pasting it changes nothing."""

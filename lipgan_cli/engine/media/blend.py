@@ -32,6 +32,9 @@ NEARBY = 1.5
 AGREES, DIFFERS = 2.0, 9.0
 """Mean difference up to which the source's own pixels stay, and from which none does, in levels."""
 
+GREY = 1.5
+"""Chroma spreads no further in a film without colours, in levels; with them one more and on."""
+
 
 def planes(frame: Pixels) -> tuple[Pixels, Pixels, Pixels]:
     """Return views of the Y, U and V planes of an I420 frame (height * 3 // 2, width)."""
@@ -127,26 +130,28 @@ class _Layers:
 def _layers(painted: Floats, original: Floats, points: Points | None) -> _Layers:
     """Decide for each pixel of the crop what becomes of it."""
     weight = feather(points)
-    painted = painted + _colour_offset(original, painted, 4 * weight * (1 - weight))
     difference = painted - original
+    difference -= _along_seam(difference, 4 * weight * (1 - weight))
+    # A film in black and white stays so, whatever colour of lips the network knows.
+    difference[..., 1:] *= np.clip(original[..., 1:].std(axis=(0, 1)).max() - GREY, 0, 1)
     amount = cv2.GaussianBlur(np.abs(difference).sum(axis=2), (0, 0), NEARBY)
     differs = np.clip((amount - AGREES) / (DIFFERS - AGREES), 0, 1)
     differs = np.maximum(differs * differs * (3 - 2 * differs), mouth(points))
     replaced = (weight * differs).astype(np.float32)
     light = cv2.GaussianBlur(difference, (0, 0), NEARBY) * (weight - replaced)[..., None]
-    return _Layers(painted, np.asarray(light, np.float32), weight, replaced)
+    return _Layers(original + difference, np.asarray(light, np.float32), weight, replaced)
 
 
-def _colour_offset(original: Floats, painted: Floats, seam: Floats) -> Floats:
-    """Return the smooth offset that makes the two agree along the seam, (96, 96, 3).
+def _along_seam(difference: Floats, seam: Floats) -> Floats:
+    """Return the smooth part of the difference of two faces along the seam, (96, 96, 3).
 
     Both show the same skin there, so that their difference is one of colour and light. It varies
     over the face (light from one side), hence a field and not a number.
     """
-    coarse = cv2.resize(seam, (GRID, GRID), interpolation=cv2.INTER_AREA)
-    difference = cv2.resize(original - painted, (GRID, GRID), interpolation=cv2.INTER_AREA)
-    near = cv2.GaussianBlur(difference * coarse[..., None], (0, 0), REACH)
-    field = near / (cv2.GaussianBlur(coarse, (0, 0), REACH) + np.float32(1e-3))[..., None]
+    near = cv2.resize(seam, (GRID, GRID), interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(difference, (GRID, GRID), interpolation=cv2.INTER_AREA)
+    weighted = cv2.GaussianBlur(coarse * near[..., None], (0, 0), REACH)
+    field = weighted / (cv2.GaussianBlur(near, (0, 0), REACH) + np.float32(1e-3))[..., None]
     return np.asarray(cv2.resize(field, (CROP, CROP), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
