@@ -294,7 +294,7 @@ def test_a_film_without_colours_gets_none(tint: int) -> None:
     paste(frame, place(2), mouthed(crop(portrait(2), place(2))), crop(frame, place(2)))
     assert not np.array_equal(luma(frame), luma(source))
     for plane in planes(frame)[1:]:
-        assert np.abs(plane.astype(int) - tint).max() <= 1
+        assert np.abs(plane.astype(int) - tint).max() <= 4  # in RGB black can have no tint
 
 
 @pytest.mark.parametrize("colour", [Colour(1, 1), Colour(2, 1), Colour(2, 6), Colour(1, 9)])
