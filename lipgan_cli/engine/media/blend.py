@@ -133,7 +133,8 @@ def _layers(painted: Floats, original: Floats, points: Points | None) -> _Layers
     difference = painted - original
     difference -= _along_seam(difference, 4 * weight * (1 - weight))
     # A film in black and white stays so, whatever colour of lips the network knows.
-    difference[..., 1:] *= np.clip(original[..., 1:].std(axis=(0, 1)).max() - GREY, 0, 1)
+    spread = cv2.meanStdDev(original)[1][1:].max()
+    difference[..., 1:] *= np.float32(np.clip(spread - GREY, 0, 1))
     amount = cv2.GaussianBlur(np.abs(difference).sum(axis=2), (0, 0), NEARBY)
     differs = np.clip((amount - AGREES) / (DIFFERS - AGREES), 0, 1)
     differs = np.maximum(differs * differs * (3 - 2 * differs), mouth(points))
