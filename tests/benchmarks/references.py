@@ -164,9 +164,11 @@ CHOICES: dict[str, Choice] = {
     "any, pose": matched(lambda film: np.arange(EVERY // 2, len(film.faces), EVERY)),
     "quiet, pose, 8": matched(lambda film: shortlist(film.loudness, 8)),
     "quiet, pose, 32": matched(lambda film: shortlist(film.loudness, 32)),
+    "quiet, pose, 64": matched(lambda film: shortlist(film.loudness, 64)),
     "quiet, pose": matched(lambda film: lowest(film.loudness)),
     "closed, pose, 8": matched(lambda film: shortlist(film.opening, 8)),
     "closed, pose, 32": matched(lambda film: shortlist(film.opening, 32)),
+    "closed, pose, 64": matched(lambda film: shortlist(film.opening, 64)),
     "closed, pose": matched(lambda film: lowest(film.opening)),
 }
 

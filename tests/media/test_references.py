@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -12,18 +11,17 @@ from hypothesis.extra.numpy import arrays
 from lipgan_cli.engine.media.references import (
     CLOSED,
     MOST,
-    MOST_OF_ALL,
     Gallery,
     pose,
+    shortlist,
     shortlists,
 )
 
 RANDOM = np.random.default_rng(0)
 
 
-def one_run(openness):
-    values = np.asarray(openness, np.float64)
-    return shortlists(values, [np.arange(len(values))])[0].tolist()
+def chosen(openness, most=8):
+    return shortlist(np.asarray(openness, np.float64), most).tolist()
 
 
 def head(turn, mouth=4):
@@ -37,8 +35,8 @@ def head(turn, mouth=4):
 
 
 def test_the_most_closed_frame_is_the_reference_of_a_short_run():
-    assert one_run([5, 4, 1, 6]) == [2]  # a fifth of four is one
-    assert one_run([3.0]) == [0]
+    assert chosen([5, 4, 1, 6]) == [2]  # a fifth of four is one
+    assert chosen([3.0]) == [0]
 
 
 def test_each_part_of_the_closed_fifth_gives_its_most_closed_frame():
@@ -47,18 +45,19 @@ def test_each_part_of_the_closed_fifth_gives_its_most_closed_frame():
     closed |= {70: 8, 71: 7, 80: 7, 81: 6, 90: 2, 91: 3, 95: 1, 96: 4}
     openness[list(closed)] = list(closed.values())
     # 20 frames in 8 parts: four of three, four of two.
-    assert one_run(openness) == [4, 31, 32, 60, 71, 81, 90, 95]
+    assert chosen(openness) == [4, 31, 32, 60, 71, 81, 90, 95]
 
 
 def test_without_sound_the_references_are_spread_over_the_run():
-    assert one_run(np.zeros(5)) == [0, 1, 2, 3, 4]
-    assert one_run(np.zeros(80)) == [5, 15, 25, 35, 45, 55, 65, 75]
+    assert chosen(np.zeros(5)) == [2]
+    assert chosen(np.zeros(10)) == [2, 7]
+    assert chosen(np.zeros(80)) == [5, 15, 25, 35, 45, 55, 65, 75]
 
 
 def test_what_is_not_known_counts_as_open():
     nan = np.nan
-    assert one_run([nan, nan, 7, nan, nan, nan, nan, nan, 8, nan]) == [2, 8]
-    assert one_run([nan] * 3) == [0, 1, 2]
+    assert chosen([nan, nan, 7, nan, nan, nan, nan, nan, 8, nan]) == [2, 8]
+    assert chosen([nan] * 3) == [1]
 
 
 def test_a_run_has_references_of_its_own():
@@ -68,18 +67,25 @@ def test_a_run_has_references_of_its_own():
     assert shortlists(openness, []) == []
 
 
-@pytest.mark.parametrize(("runs", "each"), [(1, 8), (8, 8), (9, 7), (33, 1), (200, 1)])
-def test_a_film_of_many_shots_has_few_references_of_each(runs, each):
-    openness = RANDOM.random(runs * 60)
-    found = shortlists(openness, np.split(np.arange(runs * 60), runs))
-    assert [len(some) for some in found] == [each] * runs
-    assert sum(map(len, found)) <= max(MOST_OF_ALL, runs)
+def test_runs_share_the_references_by_their_length():
+    openness = RANDOM.random(3200)
+    runs = np.split(np.arange(3200), [1600, 2400, 3150])
+    assert [len(found) for found in shortlists(openness, runs)] == [32, 16, 15, 1]
 
 
-@given(arrays(np.float64, st.integers(1, 300), elements=st.floats(0, 1, width=16)))
-def test_references_are_closed_distinct_and_in_order(openness):
-    (found,) = shortlists(openness, [np.arange(len(openness))])
-    assert 1 <= len(found) <= MOST
+def test_a_film_of_many_shots_has_one_reference_of_each():
+    runs = np.split(np.arange(6000), 100)
+    found = shortlists(RANDOM.random(6000), runs)
+    assert all(len(some) == 1 and some[0] in run for some, run in zip(found, runs, strict=True))
+
+
+@given(
+    arrays(np.float64, st.integers(1, 300), elements=st.floats(0, 1, width=16)),
+    st.integers(1, MOST),
+)
+def test_references_are_closed_distinct_and_in_order(openness, most):
+    found = shortlist(openness, most)
+    assert len(found) == min(most, max(1, round(CLOSED * len(openness))))
     assert np.all(np.diff(found) > 0)
     rank = np.sort(openness)[max(1, round(CLOSED * len(openness))) - 1]
     assert np.all(openness[found] <= rank)
@@ -89,7 +95,7 @@ def test_references_are_closed_distinct_and_in_order(openness):
 def test_the_louder_frames_do_not_matter():
     openness = RANDOM.random(200)
     louder = np.where(openness > 0.5, openness * 100, openness)
-    assert one_run(openness) == one_run(louder)
+    assert chosen(openness) == chosen(louder)
 
 
 def test_a_pose_is_the_upper_half_without_the_mouth():

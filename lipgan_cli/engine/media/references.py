@@ -13,10 +13,8 @@ from lipgan_cli.engine.media.detectors import as_bytes
 
 CLOSED = 0.2
 """The part of a run's frames whose mouths count as closed."""
-MOST = 8
-"""References of one run."""
-MOST_OF_ALL = 64
-"""References of a film, but one for each run at least: every one is a place to go back to."""
+MOST = 64
+"""References of a film, shared among its runs by their length, but one for each at least."""
 POSE_ROWS, POSE_COLUMNS = 12, 24
 """Size of the small grey picture of a face's upper half by which poses are compared."""
 
@@ -29,8 +27,8 @@ def shortlists(
     `openness` (n,) is that of the mouth in every frame of the film: by landmarks, or how loud the
     film's own sound is around it; NaN where it is not known. A run is its frames' numbers.
     """
-    most = max(1, min(MOST, MOST_OF_ALL // max(1, len(runs))))
-    return [run[shortlist(openness[run], most)] for run in runs]
+    frames = sum(map(len, runs))
+    return [run[shortlist(openness[run], max(1, MOST * len(run) // frames))] for run in runs]
 
 
 def shortlist(openness: NDArray[np.float64], most: int) -> NDArray[np.int64]:
@@ -40,9 +38,9 @@ def shortlist(openness: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     are many poses. Of equals, as in a film without sound, the one in the middle of its part.
     """
     known = np.where(np.isnan(openness), np.inf, openness)
-    limit = np.sort(known)[max(1, round(CLOSED * len(known))) - 1]
-    closed = np.flatnonzero(known <= limit)
-    parts = np.array_split(closed, min(most, len(closed)))
+    fifth = max(1, round(CLOSED * len(known)))
+    closed = np.flatnonzero(known <= np.sort(known)[fifth - 1])
+    parts = np.array_split(closed, min(most, fifth))
     return np.array([_most_closed(part, known) for part in parts], np.int64)
 
 
