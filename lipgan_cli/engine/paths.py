@@ -36,6 +36,12 @@ def weights_dir() -> Path:
     return home() / "weights"
 
 
+def cache_dir() -> Path:
+    """What can be made anew: a folder of its own, so that it can be left out of backups."""
+    override = os.environ.get("LIPGAN_HOME")
+    return home() / "cache" if override else platformdirs.user_cache_path("lipgan")
+
+
 @contextmanager
 def atomic_path(target: Path, force: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `target`, renamed to it when the block ends well.
@@ -128,7 +134,11 @@ def require_file(path: Path, what: str) -> Path:
     Raises:
         InputError: it is missing, a folder, empty or unreadable.
     """
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # a name that no file can have, or a folder that may not be entered
+        there = False
+    if not there:
         raise InputError(f"{what} {path} does not exist", "check the path")
     if path.is_dir():
         raise InputError(f"{what} {path} is a folder, not a file", "give one file")

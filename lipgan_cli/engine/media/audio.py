@@ -15,6 +15,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.opening import open_media
 from lipgan_cli.engine.paths import require_file
 
 SAMPLE_RATE = 16000  # Hz
@@ -35,6 +36,9 @@ BLOCK = 2048  # columns computed at once
 GAP_SECONDS = 0.05
 LONGEST_GAP_SECONDS = 600  # more, or an overlap of more than the next, is another clock
 OVERLAP_SECONDS = 1
+# All of a sound is held in memory, and a small file may claim any length.
+LONGEST_HOURS = 3
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000  # Hz; sound is recorded at 8000 to 768,000
 ROUNDED_SECONDS = 0.002  # containers round durations, Matroska to whole milliseconds
 
 Samples = NDArray[np.float32]
@@ -48,13 +52,15 @@ def read_audio(path: Path, origin: float | None = None, seconds: float = math.in
     Reading stops soon after `seconds` of sound.
 
     Raises:
-        InputError: the file is missing, has no audio track, or nothing of it can be decoded.
+        InputError: the file is missing, has no audio track, nothing of it can be decoded, or it is
+            longer than 3 hours.
     """
     require_file(path, "the audio file")
     pieces: list[Samples] = []
     start, begin, length = 0.0, 0.0, 0  # begin: of the first clock, start: of the present one
     rate, resampler = 0, None
     for time, native_rate, samples in _decode(path):
+        _check_rate(path, native_rate)
         if resampler is None or native_rate != rate:
             if resampler is not None:
                 pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
@@ -67,6 +73,7 @@ def read_audio(path: Path, origin: float | None = None, seconds: float = math.in
         gap = time - start - length / rate
         if not -OVERLAP_SECONDS < gap < LONGEST_GAP_SECONDS:
             start, gap = start + gap, 0.0  # the clock was reset
+        _check_length(path, gap + length / rate)
         if gap > GAP_SECONDS:
             length += round(gap * rate)
             pieces.extend(_silence(resampler, round(gap * rate)))
@@ -88,6 +95,21 @@ def read_audio(path: Path, origin: float | None = None, seconds: float = math.in
     if shift >= 0:
         return np.concatenate([np.zeros(shift, np.float32), whole])
     return whole[-shift:]
+
+
+def _check_rate(path: Path, rate: int) -> None:
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise InputError(
+            f"{path} claims {rate} samples a second",
+            f"give sound of {LOWEST_RATE} to {HIGHEST_RATE} Hz",
+        )
+
+
+def _check_length(path: Path, seconds: float) -> None:
+    if seconds > LONGEST_HOURS * 3600:
+        raise InputError(
+            f"{path} has more than {LONGEST_HOURS} hours of sound", "give a part of it"
+        )
 
 
 def _silence(resampler: soxr.ResampleStream, samples: int) -> Iterator[Samples]:
@@ -145,8 +167,7 @@ def _seconds(packet: av.Packet[av.AudioStream]) -> float:
 
 def _open(path: Path) -> InputContainer:
     try:
-        # An absolute name, because ffmpeg takes "a:b.wav" for a protocol.
-        return av.open(str(path.absolute()), metadata_errors="replace")
+        return open_media(path)
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             f"{path} is not audio or video that can be read",

@@ -6,6 +6,7 @@ size. An 8-bit 4:2:0 source keeps its own bytes, whatever its range and matrix.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,16 +101,18 @@ def read_photo(path: Path) -> NDArray[np.uint8] | None:
     Raises:
         InputError: a side is shorter than 2 pixels or longer than 8192.
     """
-    try:
-        with Image.open(path) as image:
-            check_size(path, image.width, image.height)  # before anything is decoded
-            turned = ImageOps.exif_transpose(image)
-            if turned.mode.startswith(("I", "F")):  # 16 bits of grey
-                grey = np.asarray(turned, np.float32)
-                turned = Image.fromarray((grey / 257).clip(0, 255).astype(np.uint8))
-            return on_white(np.asarray(turned.convert("RGBA")))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+    with warnings.catch_warnings():  # damaged EXIF data is no reason to talk
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path) as image:
+                check_size(path, *image.size)  # before anything is decoded
+                turned = ImageOps.exif_transpose(image)
+                if turned.mode.startswith(("I", "F")):  # 16 bits of grey
+                    grey = np.asarray(turned, np.float32) / 257
+                    turned = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+                return on_white(np.asarray(turned.convert("RGBA")))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
 
 
 def check_size(path: Path, width: int, height: int) -> None:

@@ -28,6 +28,7 @@ from lipgan_cli.engine.media.clock import (
     on_screen,
 )
 from lipgan_cli.engine.media.decoding import decoded, read_clock, timed
+from lipgan_cli.engine.media.opening import open_media
 from lipgan_cli.engine.media.picture import (
     FROM_RGB,
     Colour,
@@ -161,7 +162,7 @@ def read_frames(info: VideoInfo, first: int = 0, threads: int = 0) -> Iterator[F
 
 def _open(path: Path) -> InputContainer:
     try:
-        container = av.open(str(path.absolute()), metadata_errors="replace")
+        container = open_media(path)
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             f"{path} is not a video or picture that can be read",
