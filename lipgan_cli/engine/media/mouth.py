@@ -15,7 +15,7 @@ MOUTH = (slice(54, 90), slice(24, 72))  # rows and columns of the crop
 UPPER = (slice(4, 56), slice(8, 88))  # what does not move with the jaw: eyes, nose, cheeks
 GRAIN, SHAPE = 1.0, 12.0  # pixels: blurs that leave the lips, and the face without its lips
 DARKER = 8.0  # grey levels: less than that below the face around it is skin
-ROUNDS = cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-3  # of the alignment
+ROUNDS = cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-4  # of the alignment
 SURE, UNSURE = 0.9, 0.8  # correlation of the upper faces: below UNSURE they are two poses
 
 
