@@ -88,7 +88,7 @@ class _Follower:
 
     def next(self, frame: Luma, frames_on: int) -> Box | None:
         """Return the person's face, `frames_on` frames after the last call."""
-        found = self._detector.detect(frame)
+        found = _detected(self._detector, frame)
         scene = as_bytes(cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA))
         self._lost += frames_on
         box = _nearest(found, [self._last]) if self._last else None
@@ -100,7 +100,7 @@ class _Follower:
 
     def between(self, frame: Luma, before: Box | None, after: Box | None) -> Box | None:
         """Return the person's face in a frame between two, of which at least one has it."""
-        return _nearest(self._detector.detect(frame), [b for b in (before, after) if b])
+        return _nearest(_detected(self._detector, frame), [b for b in (before, after) if b])
 
     def _may_choose(self, scene: Luma) -> bool:
         """Return whether another face than the last one may be followed from here on."""
@@ -112,6 +112,16 @@ class _Follower:
         """Return whether the film has changed to another scene since the last box."""
         assert self._scene is not None
         return float(np.abs(scene.astype(int) - self._scene).mean()) > CUT
+
+
+def _detected(detector: FaceDetector, frame: Luma) -> list[Box]:
+    """Return the faces in a frame, sought at the quick size and where there is none at the next."""
+    longest = max(frame.shape)
+    quick, usual = min(longest, detector.sizes[0]), min(2 * longest, detector.sizes[1])
+    found = detector.detect(frame, quick)
+    if not found and usual > quick:
+        found = detector.detect(frame, usual)
+    return [face.box for face in found]
 
 
 def _nearest(found: list[Box], known: Sequence[Box]) -> Box | None:
