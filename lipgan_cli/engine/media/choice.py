@@ -111,10 +111,22 @@ def choose(
         chosen = _by_reference(tracks, choice, reference)
     else:
         chosen = _by_number(tracks, choice)
+    return _boxes(tracks, chosen)
+
+
+def one_person(tracks: Tracks) -> Boxes:
+    """Return the boxes of the first scene's largest face, and of nobody else in later scenes."""
+    same: list[Track] = []
+    for track in _by_position(tracks, Position.LARGEST, (0, 0)):
+        if not same or track.scene == same[0].scene or _one(same, track, alone=False):
+            same.append(track)
+    return _boxes(tracks, same)
+
+
+def _boxes(tracks: Tracks, chosen: Iterable[Track]) -> Boxes:
     boxes = np.full((tracks.frames, 5), np.nan)
     for track in chosen:
-        seen = ~np.isnan(track.boxes[:, 0])
-        boxes[track.first : track.last + 1][seen] = track.boxes[seen]
+        boxes[track.seen] = track.boxes[track.seen - track.first]
     return boxes
 
 
@@ -138,7 +150,7 @@ def _people(tracks: Tracks) -> list[Person]:
 
 
 def _one(person: Sequence[Track], track: Track, alone: bool) -> bool:
-    """Return whether a later track of the same scene is the same person's."""
+    """Return whether a later track is the same person's; `alone`: never two faces at once."""
     if track.embedding is not None:
         apart = _apart(person, [track])
         if np.isfinite(apart):
@@ -160,9 +172,7 @@ def _follows(before: Track, after: Track) -> bool:
 def _meet(one: Iterable[Track], other: Iterable[Track]) -> bool:
     """Return whether two people are seen in the same frame, so that they are two."""
     others = list(other)
-    return any(
-        a.scene == b.scene and a.first <= b.last and b.first <= a.last for a in one for b in others
-    )
+    return any(len(np.intersect1d(a.seen, b.seen)) > 0 for a in one for b in others)
 
 
 def _apart(one: Iterable[Track], other: Iterable[Track]) -> float:
@@ -174,21 +184,26 @@ def _apart(one: Iterable[Track], other: Iterable[Track]) -> float:
 
 def _by_position(tracks: Tracks, choice: Position, size: tuple[int, int]) -> list[Track]:
     """Return the tracks of one person in each scene."""
-    measure: dict[Position, Callable[[Boxes], float]] = {
-        Position.LARGEST: lambda squares: -float(np.median(squares[:, 2])),
-        Position.LEFT: lambda squares: float(np.median(squares[:, 0])),
-        Position.RIGHT: lambda squares: -float(np.median(squares[:, 0])),
-        Position.CENTER: lambda squares: float(
-            np.median(np.hypot(squares[:, 0] - size[0] / 2, squares[:, 1] - size[1] / 2))
-        ),
-    }
+    measure = _measure(choice, size)
     chosen: list[Track] = []
-    for _, scene in groupby(_people(tracks), key=lambda person: person[0].scene):
-        squares = {person: _squares(person) for person in scene}
-        longest = max(len(seen) for seen in squares.values())
-        lasting = {p: seen for p, seen in squares.items() if len(seen) >= SHORT * longest}
-        chosen += min(lasting, key=lambda person: measure[choice](lasting[person]))
+    for _, group in groupby(_people(tracks), key=lambda person: person[0].scene):
+        people = [(person, _squares(person)) for person in group]
+        longest = max(len(squares) for _, squares in people)
+        lasting = [pair for pair in people if len(pair[1]) >= SHORT * longest]
+        chosen += min(lasting, key=lambda pair: measure(pair[1]))[0]
     return chosen
+
+
+def _measure(choice: Position, size: tuple[int, int]) -> Callable[[Boxes], float]:
+    """Return what is least for the squares of the person in this position."""
+    if choice is Position.LARGEST:
+        return lambda squares: -float(np.median(squares[:, 2]))
+    if choice is Position.LEFT:
+        return lambda squares: float(np.median(squares[:, 0]))
+    if choice is Position.RIGHT:
+        return lambda squares: -float(np.median(squares[:, 0]))
+    middle = np.array(size) / 2
+    return lambda squares: float(np.median(np.hypot(*(squares[:, :2] - middle).T)))
 
 
 def _by_number(tracks: Tracks, number: int) -> list[Track]:
@@ -205,7 +220,7 @@ def _by_point(tracks: Tracks, point: Point) -> list[Track]:
     for scene in scenes:
         here = [(_away(person, scene, point), person) for person in people]
         away, first = min(here, key=lambda pair: pair[0])
-        if away <= NEAR:
+        if away[0] <= NEAR:
             break
     else:
         raise InputError(f"no face at {point.x:g},{point.y:g}", _there(people))
@@ -213,7 +228,7 @@ def _by_point(tracks: Tracks, point: Point) -> list[Track]:
         return list(first)
     chosen = [track for track in first if track.scene == scene]
     for later in scenes[scenes.index(scene) + 1 :]:
-        away, person = min(((_away(p, later, point), p) for p in people), key=lambda pair: pair[0])
+        _, person = min(((_away(p, later, point), p) for p in people), key=lambda pair: pair[0])
         chosen += [track for track in person if track.scene == later]
     return chosen
 
@@ -233,19 +248,22 @@ def _by_reference(tracks: Tracks, path: Path, reference: Embedding | None) -> li
     return list(person)
 
 
-def _away(person: Person, scene: int, point: Point) -> float:
-    """Return how far a person is from a point at the nearest in a scene, in box sides from the box.
+def _away(person: Person, scene: int, point: Point) -> tuple[float, int]:
+    """Return how near a person comes to a point in a scene, in box sides, and when first.
 
     0 inside the box; infinite for who is not in the scene.
     """
     parts = [track for track in person if track.scene == scene]
     if not parts:
-        return np.inf
+        return np.inf, 0
     squares = _squares(parts)
+    frames = np.concatenate([track.seen for track in parts])
     across, down = np.abs(squares[:, 0] - point.x), np.abs(squares[:, 1] - point.y)
     sides = squares[:, 2]
     inside = np.maximum(across, down) <= sides / 2
-    return float(np.where(inside, 0, np.hypot(across, down) / sides).min())
+    away = np.where(inside, 0, np.hypot(across, down) / sides)
+    nearest = int(np.argmin(away))
+    return float(away[nearest]), int(frames[nearest])
 
 
 def _square(box: Boxes) -> Boxes:

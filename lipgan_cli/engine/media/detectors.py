@@ -146,9 +146,8 @@ def upright(plane: Luma, centre: tuple[float, float], roll: float, side: float, 
     window = np.ascontiguousarray(plane[top:bottom, left:right])
     shrunk = min(1.0, 2 * size / side)  # warping takes single pixels: fine ones would flicker
     if shrunk < 1:
-        window = as_bytes(
-            cv2.resize(window, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
-        )
+        columns, rows = (max(1, round(pixels * shrunk)) for pixels in window.shape[::-1])
+        window = as_bytes(cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA))
     x, y = (centre[0] - left) * shrunk, (centre[1] - top) * shrunk
     matrix = cv2.getRotationMatrix2D((x, y), -roll, size / (side * shrunk))
     matrix[:, 2] += np.array([size / 2 - x, size / 2 - y])

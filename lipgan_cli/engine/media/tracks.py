@@ -18,10 +18,10 @@ from lipgan_cli.engine.media.picture import Frame
 from lipgan_cli.engine.media.scenes import scenes
 
 KEY_INTERVAL = 12  # frames between detections
-PASSING = 4  # frames: what is seen once and shorter, beside other faces, is none
+PASSING = 6  # frames: what is seen for less, beside other faces, is a fold, a hand or half a face
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Track:
     """One face that was followed through a scene."""
 
@@ -37,8 +37,13 @@ class Track:
         """Number of the last frame."""
         return self.first + len(self.boxes) - 1
 
+    @property
+    def seen(self) -> NDArray[np.int64]:
+        """Numbers of the frames in which the face is seen."""
+        return self.first + np.flatnonzero(~np.isnan(self.boxes[:, 0]))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Tracks:
     """All faces of a film."""
 
@@ -108,8 +113,7 @@ class _Scene:
         """Return the scene's tracks, after its last frame."""
         if len(self._waiting) > 1:
             self._advance()
-        kept = _without_passing(self._linker.paths)
-        tracks = [_track(path, self._number) for path in kept]
+        tracks = [_track(path, self._number) for path in _lasting(self._linker.paths)]
         return sorted(tracks, key=lambda track: (track.first, track.boxes[0, 0]))
 
     def _advance(self) -> None:
@@ -125,10 +129,9 @@ class _Scene:
         return lambda seen: identify.embed(frame, seen.face) if identify else None
 
 
-def _without_passing(paths: Sequence[Path]) -> list[Path]:
-    """Return the paths without what is hardly seen beside others: folds, hands, patterns."""
-    lasting = [path for path in paths if path.span >= PASSING or len(path.places) > 1]
-    return lasting or list(paths)
+def _lasting(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths without those that pass beside others."""
+    return [path for path in paths if path.span >= PASSING] or list(paths)
 
 
 def _track(path: Path, scene: int) -> Track:
