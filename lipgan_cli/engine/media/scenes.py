@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -27,23 +28,25 @@ def scenes(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
     """
     waiting: list[tuple[Frame, Luma]] = []  # those that do not look like the scene
     last: Luma | None = None  # the scene's last proper picture
-    for frame in frames:
-        waiting.append((frame, thumbnail(frame)))
+    for frame in chain(frames, (None,)):
+        if frame is not None:
+            waiting.append((frame, thumbnail(frame)))
         while waiting:
-            if last is None or len(waiting) > FLASH:
-                (new, last), *waiting = waiting
-                yield new, True
-            elif differ(last, waiting[-1][1]):
+            flash = _flash(last, waiting)
+            if last is not None and not flash and frame is not None and len(waiting) <= FLASH:
                 break
-            else:
-                yield from ((passed, False) for passed, _ in waiting)
-                last = waiting[-1][1]
-                waiting = []
-    while waiting:
-        (new, picture), *waiting = waiting
-        assert last is not None
-        yield new, differ(last, picture)
-        last = picture
+            passed = max(flash, 1)
+            last = waiting[passed - 1][1]
+            yield from ((shown, not flash) for shown, _ in waiting[:passed])
+            del waiting[:passed]
+
+
+def _flash(last: Luma | None, waiting: Sequence[tuple[Frame, Luma]]) -> int:
+    """Return how many frames it is until the scene is seen for the last time; 0 for no more."""
+    for count in range(len(waiting), 0, -1):
+        if last is not None and not differ(last, waiting[count - 1][1]):
+            return count
+    return 0
 
 
 def thumbnail(frame: Frame) -> Luma:

@@ -143,7 +143,7 @@ def _track(path: Path, scene: int) -> Track:
     for before, after in pairwise(path.places):
         if after.look == before.look + 1:  # else a look in between did not find the face
             part = np.linspace(0, 1, after.frame - before.frame + 1)[:, None]
-            filled = (1 - part) * before.row + part * after.row
+            filled = before.row + part * (after.row - before.row)
             boxes[before.frame - first : after.frame - first + 1] = filled
     best = max(path.places, key=lambda place: place.quality)
     return Track(scene, first, boxes, best.frame, tuple(path.gallery), path.embedding())
