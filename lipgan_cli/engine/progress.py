@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -29,6 +29,10 @@ class Progress(Protocol):
         """Tell the user one line that is not an error."""
 
 
+Listener = Callable[[str, float, float | None], None]
+"""A function that hears of progress: step, units done, units in all (None when unknown)."""
+
+
 class _SilentTask:
     def advance(self, steps: float = 1) -> None:
         pass
@@ -46,3 +50,32 @@ class Silent:
 
     def note(self, message: str) -> None:
         pass
+
+
+def listening(progress: Progress | Listener | None) -> Progress:
+    """Return a progress that tells a function, or nobody."""
+    if progress is None:
+        return Silent()
+    return _Told(progress) if callable(progress) else progress
+
+
+class _Told(Silent):
+    """Tells a function of every step."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    @contextmanager
+    def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
+        yield _Counted(self._listener, description, total)
+
+
+class _Counted(_SilentTask):
+    def __init__(self, listener: Listener, description: str, total: float | None) -> None:
+        self._listener, self._description, self._total = listener, description, total
+        self._done = 0.0
+        listener(description, self._done, total)
+
+    def advance(self, steps: float = 1) -> None:
+        self._done += steps
+        self._listener(self._description, self._done, self._total)

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media.faces import (
-    Box,
-    FaceDetector,
-    HogDetector,
-    MmodDetector,
-    cut,
-    region,
-    squares,
-    track,
-)
+from lipgan_cli.engine.media.detectors import Box, Face
+from lipgan_cli.engine.media.faces import cut, region, squares, track
 
 Script = Callable[[int], list[Box]]
 
@@ -29,14 +19,17 @@ Script = Callable[[int], list[Box]]
 class Scripted:
     """A detector that reads the frame's number and finds what the script says."""
 
+    sizes = (160, 160, 160)
+
     def __init__(self, script: Script) -> None:
         self.script = script
         self.looks: list[int] = []
 
-    def detect(self, luma: np.ndarray) -> list[Box]:
+    def detect(self, luma: np.ndarray, longest: int) -> list[Face]:
+        assert longest == max(luma.shape)
         number = int(luma[0, 0]) + 256 * int(luma[0, 1])
         self.looks.append(number)
-        return self.script(number)
+        return [Face(box) for box in self.script(number)]
 
 
 def frames(count: int, cuts: tuple[int, ...] = ()) -> Iterator[np.ndarray]:
@@ -198,6 +191,29 @@ def test_a_jump_breaks_a_run() -> None:
     np.testing.assert_allclose(out[10:, 0], 360)
 
 
+def test_a_cut_breaks_a_run_however_near_the_next_face_is() -> None:
+    places = [square(300, 200, 100)] * 10 + [square(310, 200, 120)] * 10
+    out = squares(boxes_of(*places), 25, cuts=[0, 10])
+    np.testing.assert_allclose(out[:10], np.tile([300, 205.5, 110], (10, 1)))
+    np.testing.assert_allclose(out[10:], np.tile([310, 206.6, 132], (10, 1)))
+    across = squares(boxes_of(*places), 25, cuts=[0])
+    assert across[0, 2] == across[19, 2]
+
+
+def test_the_square_of_a_turned_face_lies_below_it_as_it_is_turned() -> None:
+    turned = np.array([[*square(300, 200), 30.0]] * 5)
+    # 0.05 x 110 towards the chin, which is to the right when the head is turned left.
+    (out, *others) = squares(turned, fps=25)
+    np.testing.assert_allclose(out, [300 + 2.75, 200 + 5.5 * np.sqrt(0.75), 110, 30])
+    np.testing.assert_allclose(others, [out] * 4)
+
+
+def test_the_roll_is_smoothed() -> None:
+    boxes = np.array([[*square(300, 200), 10.0 * (k % 2)] for k in range(60)])
+    roll = squares(boxes, fps=25)[:, 3]
+    assert np.abs(np.diff(roll[6:-6])).max() < 1
+
+
 def test_smoothing_calms_a_tremble_and_keeps_a_steady_move() -> None:
     tremble = boxes_of(*[square(300 + 3 * (-1) ** k, 200) for k in range(60)])
     out = squares(tremble, fps=25)[:, 0]
@@ -267,51 +283,3 @@ def test_region_is_the_square_to_the_pixel(x: float, y: float, side: float) -> N
     assert abs(pixels - side) <= half
     assert abs(left + pixels / 2 - x) <= half
     assert abs(top + pixels / 2 - y) <= half
-
-
-@pytest.fixture(scope="module")
-def portrait() -> np.ndarray:
-    """A grey picture, 512 x 512: a face round (222, 127), and a fold like a larger one."""
-    from skimage.data import astronaut
-
-    return (astronaut() @ [0.299, 0.587, 0.114]).astype(np.uint8)
-
-
-def detectors() -> list[FaceDetector]:
-    return [HogDetector()]
-
-
-@pytest.mark.parametrize("detector", detectors(), ids=lambda d: type(d).__name__)
-def test_detectors_find_a_face_and_nothing_else(
-    detector: FaceDetector, portrait: np.ndarray
-) -> None:
-    (box,) = detector.detect(portrait)
-    left, top, right, bottom = box
-    assert abs((left + right) / 2 - 222) < 15
-    assert abs((top + bottom) / 2 - 127) < 15
-    assert 70 < right - left < 130
-    assert detector.detect(np.full((200, 300), 90, np.uint8)) == []
-
-
-def test_boxes_are_in_the_pixels_of_the_picture_given(portrait: np.ndarray) -> None:
-    import cv2
-
-    detector = HogDetector()
-    (box,) = detector.detect(portrait)
-    for scale in (0.45, 3.0):  # too small for the first look, and larger than what is searched
-        scaled = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        (found,) = detector.detect(scaled.astype(np.uint8))
-        np.testing.assert_allclose(np.array(found) / scale, box, atol=25)
-
-
-def test_a_view_is_searched_like_an_array(portrait: np.ndarray) -> None:
-    wide = np.zeros((512, 700), np.uint8)
-    wide[:, :512] = portrait
-    assert HogDetector().detect(wide[:, :512]) == HogDetector().detect(portrait)
-
-
-def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.dat").write_bytes(b"nothing")
-    for name in ("a.dat", "missing.dat"):
-        with pytest.raises(InputError, match=name):
-            MmodDetector(tmp_path / name)

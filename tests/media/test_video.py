@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.audio import read_audio
-from lipgan_cli.engine.media.rate import Timed, constant_rate
+from lipgan_cli.engine.media.clock import Clock, Timed, clock_of, constant, on_screen
+from lipgan_cli.engine.media.picture import planar
 from lipgan_cli.engine.media.video import luma, probe, read_frames, to_rgb
 
 RATE = 16000
@@ -190,27 +191,26 @@ def test_every_frame_can_be_started_from(
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
-def test_variable_rate_holds_each_frame(tmp_path: Path, name: str) -> None:
+def test_variable_rate_keeps_each_frame_and_its_time(tmp_path: Path, name: str) -> None:
     times = [Fraction(t, 1000) for t in (0, 40, 200, 210, 220, 400, 440, 480, 520, 560)]
     path = write_video(tmp_path / name, map(numbered, range(10)), fps=Fraction(25), times=times)
     info = probe(path)
-    period = 1 / info.fps
-    expected = []
-    for k in range(info.frames):
-        moment = (k + Fraction(1, 4)) * period
-        expected.append(max(i for i, time in enumerate(times) if time <= moment))
+    assert not info.clock.constant
+    begun = info.clock.seconds(np.arange(info.frames))
+    assert begun.tolist() == pytest.approx([float(time) for time in times], abs=0.0006)
     read = [number_of(frame) for frame in read_frames(info)]
-    assert read == expected
+    assert read == list(range(10))
     for first in range(info.frames):
         assert [number_of(frame) for frame in read_frames(info, first)] == read[first:]
 
 
-def test_held_frames_are_arrays_of_their_own(tmp_path: Path) -> None:
-    times = [Fraction(0), Fraction(200, 1000), Fraction(240, 1000)]
-    info = probe(write_video(tmp_path / "a.mkv", map(numbered, range(3)), times=times))
-    for frame in read_frames(info):
-        assert number_of(frame) < 3
-        frame[:] = 255  # as a caller may who paints into it
+def test_held_frames_are_arrays_of_their_own() -> None:
+    """The rate is constant, the source lost a frame: the one before it is shown twice."""
+    frames = [Timed(k / 25, 0.04, av.VideoFrame(16, 16, "yuv420p")) for k in (0, 2, 3)]
+    shown = [planar(f, 16, 16) for f in on_screen(iter(frames), constant(Fraction(25), 4))]
+    assert len(shown) == 4
+    shown[0][:] = 7  # as a caller may who paints into it
+    assert not (shown[1] == 7).any()
 
 
 @given(
@@ -226,14 +226,61 @@ def test_constant_rate_shows_what_is_on_screen(gaps: list[int], fps: Fraction, f
         for time, shown in zip(starts, durations, strict=True)
     ]
     end = float(starts[-1] + 0.04)
+    clock = Clock(fps, 1 / fps, np.arange(max(1, int(end * fps + 0.5)) + 1))
     order = {id(timed.frame): index for index, timed in enumerate(frames)}
-    shown = [order[id(frame)] for frame in constant_rate(iter(frames), fps, end)]
+    shown = [order[id(frame)] for frame in on_screen(iter(frames), clock)]
     assert len(shown) == max(1, int(end * fps + 0.5))
     for k, index in enumerate(shown):
         moment = (k + 0.25) / float(fps)
         assert starts[index] <= moment + 1e-9
         assert index == len(starts) - 1 or starts[index + 1] >= moment - 1e-9
-    assert [order[id(f)] for f in constant_rate(iter(frames), fps, end, first)] == shown[first:]
+    assert [order[id(f)] for f in on_screen(iter(frames), clock, first)] == shown[first:]
+
+
+@given(
+    gaps=st.lists(st.integers(1, 300), min_size=1, max_size=30),
+    first=st.integers(0, 30),
+    lost=st.integers(1, 30),
+)
+def test_a_varying_clock_shows_every_frame_once(gaps: list[int], first: int, lost: int) -> None:
+    """Where one cannot be decoded, the one before it stands in."""
+    ticks = np.concatenate([[0], np.cumsum(gaps)])
+    clock = Clock(Fraction(25), Fraction(1, 1000), ticks)
+    frames = [
+        Timed(ticks[k] / 1000, 0.04, av.VideoFrame(2, 2, "gray"))
+        for k in range(len(gaps))
+        if k != lost
+    ]
+    order = {id(timed.frame): round(timed.time * 1000) for timed in frames}
+    shown = [order[id(frame)] for frame in on_screen(iter(frames), clock)]
+    wanted = [ticks[k - 1 if k == lost else k] for k in range(len(gaps))]
+    assert shown == wanted[: len(gaps) - (lost == len(gaps) - 1)]
+    rest = [order[id(frame)] for frame in on_screen(iter(frames), clock, first)]
+    assert rest == shown[first:]
+
+
+@pytest.mark.parametrize("base", [Fraction(1, 1000), Fraction(1, 90000), Fraction(1, 600)])
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60, Fraction(24000, 1001), Fraction(30000, 1001)])
+def test_a_constant_rate_is_known_however_it_was_rounded(fps: Fraction, base: Fraction) -> None:
+    fps = Fraction(fps)
+    times = [round(k / fps / base) for k in range(500)]
+    clock = clock_of(times, round(500 / fps / base), base, (Fraction(25),))
+    assert clock.constant
+    assert float(clock.fps) == pytest.approx(float(fps), rel=1e-5)
+    assert clock.frames == 500
+
+
+def test_times_that_no_rate_explains_are_kept() -> None:
+    steady = [40 * k for k in range(100)]
+    jitter = [time + (12 if k % 7 == 3 else 0) for k, time in enumerate(steady)]
+    hole = [time for time in steady if time != 1600]
+    for times in (jitter, hole, [*steady, 4400]):
+        clock = clock_of(times, times[-1] + 40, Fraction(1, 1000), (Fraction(25),))
+        assert not clock.constant
+        assert clock.ticks.tolist() == [*times, times[-1] + 40]
+        assert clock.position(times[7] / 1000) == pytest.approx(7)
+    part = clock_of(jitter, 4000, Fraction(1, 1000), ()).part(3, 5)
+    assert part.ticks.tolist() == [0, 28, 68]
 
 
 def test_frames_without_timestamps_follow_on_each_other(tmp_path: Path) -> None:
@@ -318,8 +365,7 @@ def test_a_lost_tail_is_not_held_to_the_end(tmp_path: Path) -> None:
     ffmpeg("-i", whole, "-c", "copy", "-movflags", "+faststart", front)
     part.write_bytes(front.read_bytes()[: front.stat().st_size // 2])
     info = probe(part)
-    assert info.frames == 40
-    assert 10 < len(list(read_frames(info))) < 30
+    assert 10 < len(list(read_frames(info))) <= info.frames < 30
 
 
 def test_damage_in_the_middle_costs_only_what_it_hits(tmp_path: Path) -> None:
@@ -435,3 +481,74 @@ def test_absurd_sizes_are_refused(tmp_path: Path) -> None:
     for name in ("wide.png", "thin.png"):
         with pytest.raises(InputError, match="pixels"):
             probe(tmp_path / name)
+
+
+def test_interlaced_film_becomes_whole_pictures(tmp_path: Path) -> None:
+    """A bright bar that moves: its two fields, 20 ms apart, would show as a comb."""
+    path = tmp_path / "a.mp4"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "color=black:s=128x96:r=50:d=0.6"),
+        *("-f", "lavfi", "-i", "color=white:s=16x96:r=50:d=0.6"),
+        *("-filter_complex", "[0][1]overlay=x='mod(8*n,100)':eval=frame,interlace"),
+        *("-c:v", "libx264", "-crf", 5, "-flags", "+ilme+ildct", "-pix_fmt", "yuv420p", path),
+    )
+    info = probe(path)
+    assert info.interlaced
+    assert (info.fps, info.frames) == (25, 15)
+    frames = [luma(frame).astype(int) for frame in read_frames(info)]
+    assert len(frames) == 15
+    with av.open(str(path)) as container:
+        raw = [frame.to_ndarray(format="gray").astype(int) for frame in container.decode(video=0)]
+
+    def comb(pictures: Sequence[np.ndarray]) -> float:
+        """How much more neighbouring lines differ than those of one field."""
+        return float(np.mean([np.abs(p[1:-1] - (p[:-2] + p[2:]) / 2).mean() for p in pictures]))
+
+    assert comb(frames) < 0.3 * comb(raw)
+    assert [luma(frame).astype(int).tolist() for frame in read_frames(info, 9)] == [
+        frame.tolist() for frame in frames[9:]
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.gif", "a.png"])
+def test_animations_are_films_on_white(tmp_path: Path, name: str) -> None:
+    from PIL import Image
+
+    pictures = []
+    for number in range(8):
+        rgb = np.full((33, 64, 3), 60, np.uint8)
+        for bit in range(BITS):
+            rgb[8:24, bit * BIT : (bit + 1) * BIT] = 240 if number >> bit & 1 else 10
+        picture = Image.fromarray(rgb).convert("RGBA")
+        picture.paste((0, 0, 0, 0), (0, 26, 64, 33))
+        pictures.append(picture)
+    path = tmp_path / name
+    more = {"lossless": True} if name.endswith("webp") else {"disposal": 2}
+    times = [40, 80, 40, 40, 120, 40, 40, 40]
+    save = {"save_all": True, "append_images": pictures[1:], "duration": times, **more}
+    pictures[0].save(path, **({**save, "disposal": 1} if name.endswith("png") else save))
+    info = probe(path)
+    assert (info.width, info.height, info.photo, info.frames) == (64, 32, False, 8)
+    begun = info.clock.seconds(np.arange(8))
+    assert begun.tolist() == pytest.approx([0, 0.04, 0.12, 0.16, 0.2, 0.32, 0.36, 0.4], abs=1e-4)
+    for first in (0, 3):
+        frames = list(read_frames(info, first))
+        assert [number_of(frame) for frame in frames] == list(range(first, 8))
+        if name != "a.webp":  # Pillow writes no transparency into these
+            assert luma(frames[0])[28:].astype(int) == pytest.approx(235, abs=2)
+    single = tmp_path / f"single{path.suffix}"
+    pictures[3].save(single)
+    assert probe(single).photo
+    assert number_of(next(read_frames(probe(single)))) == 3
+
+
+def test_transparent_photos_stand_on_white_and_16_bits_are_8(tmp_path: Path) -> None:
+    from PIL import Image
+
+    clear = Image.new("RGBA", (20, 20), (10, 200, 10, 0))
+    clear.save(tmp_path / "clear.png")
+    deep = np.full((20, 20), 90 * 257, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    for name, wanted in (("clear.png", 255), ("deep.png", 90)):
+        info = probe(tmp_path / name)
+        assert to_rgb(next(read_frames(info))).astype(int) == pytest.approx(wanted, abs=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -11,8 +12,12 @@ import pytest
 
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media.audio import read_audio
+from lipgan_cli.engine.media.choices import Codec
+from lipgan_cli.engine.media.clock import Clock, constant
+from lipgan_cli.engine.media.coding import Coding
 from lipgan_cli.engine.media.picture import Colour
-from lipgan_cli.engine.media.video import VideoWriter, luma, probe, read_frames
+from lipgan_cli.engine.media.video import luma, probe, read_frames
+from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
 
 RATE = 16000
 WIDTH, HEIGHT = 64, 48
@@ -43,10 +48,15 @@ def speech(path: Path, seconds: float, at: float, offset: float = 0.0) -> Path:
     return path
 
 
+def picture(fps: Fraction | int = 25, width: int = WIDTH, **options: Any) -> Picture:
+    return Picture(width, HEIGHT, constant(Fraction(fps), 1), **options)
+
+
 def write(path: Path, count: int, fps: Fraction, sound: Path | None, duration: float) -> None:
-    with VideoWriter(path, WIDTH, HEIGHT, fps, sound, duration) as writer:
+    track = None if sound is None else Sound(sound, duration)
+    with VideoWriter(path, picture(fps), track) as writer:
         for number in range(count):
-            writer.write(frame(60 + number % 100))
+            writer.write(frame(60 + number % 100), number)
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001), Fraction(24)])
@@ -104,13 +114,15 @@ def test_index_lies_at_the_front(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "colour", [Colour(), Colour(1, 1, 1, 1), Colour(2, 1, 1, 1), Colour(1, 6, 6, 6)]
 )
-def test_colours_and_pixel_shape_are_as_told_and_bytes_stay(tmp_path: Path, colour: Colour) -> None:
-    path = tmp_path / "out.mp4"
-    with VideoWriter(
-        path, WIDTH, HEIGHT, Fraction(25), None, 0.2, colour, Fraction(16, 15)
-    ) as writer:
-        for level in (20, 100, 180, 230, 250):
-            writer.write(frame(level))
+@pytest.mark.parametrize("codec", Codec)
+def test_colours_and_pixel_shape_are_as_told_and_bytes_stay(
+    tmp_path: Path, colour: Colour, codec: Codec
+) -> None:
+    path = tmp_path / "out.mkv"
+    look = picture(colour=colour, pixel_aspect=Fraction(16, 15))
+    with VideoWriter(path, look, None, Coding(codec)) as writer:
+        for number, level in enumerate((20, 100, 180, 230, 250)):
+            writer.write(frame(level), number)
     info = probe(path)
     assert info.pixel_aspect == Fraction(16, 15)
     assert (info.colour.matrix, info.colour.primaries, info.colour.transfer) == (
@@ -140,20 +152,141 @@ def test_a_failing_encoder_is_told_in_its_own_words(tmp_path: Path) -> None:
 
 
 def test_an_error_in_the_film_ends_the_encoder(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "out.mp4", WIDTH, HEIGHT, Fraction(25), None, 1.0)
+    writer = VideoWriter(tmp_path / "out.mp4", picture(), None)
     with pytest.raises(ZeroDivisionError), writer:
-        writer.write(frame(60 // 0))
+        writer.write(frame(60 // 0), 0)
     assert writer._process.poll() is not None
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="odd"):
-        VideoWriter(tmp_path / "out.mp4", 33, 32, Fraction(25), None, 1.0)
+        VideoWriter(tmp_path / "out.mp4", picture(width=33), None)
     (tmp_path / "speech.wav").write_text("no sound")
     with pytest.raises(InputError, match=r"speech\.wav"):
-        VideoWriter(tmp_path / "out.mp4", 32, 32, Fraction(25), tmp_path / "speech.wav", 1.0)
+        VideoWriter(tmp_path / "out.mp4", picture(), Sound(tmp_path / "speech.wav", 1.0))
     with (
         pytest.raises(ValueError, match="the frame is"),
-        VideoWriter(tmp_path / "out.mp4", 32, 32, Fraction(25), None, 1.0) as writer,
+        VideoWriter(tmp_path / "out.mp4", picture(width=32), None) as writer,
     ):
-        writer.write(frame(60))
+        writer.write(frame(60), 0)
+
+
+@pytest.mark.parametrize("base", [Fraction(1, 90000), Fraction(1, 600), Fraction(1, 1000)])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_frames_keep_times_of_their_own(tmp_path: Path, suffix: str, base: Fraction) -> None:
+    gaps = np.random.default_rng(0).uniform(0.01, 0.2, 20)
+    ticks = [round(time / base) for time in np.concatenate([[0], np.cumsum(gaps)])]
+    path = tmp_path / f"out{suffix}"
+    clock = Clock(Fraction(10), base, np.array([*ticks, ticks[-1] + 1]))
+    sound = Sound(speech(tmp_path / "speech.wav", 2.0, at=0.5), 2.0)
+    with VideoWriter(path, Picture(WIDTH, HEIGHT, clock), sound) as writer:
+        for tick in ticks:
+            writer.write(frame(80), tick)
+    with av.open(str(path)) as container:
+        shown = [float(frame.time or 0) for frame in container.decode(video=0)]
+    rounding = 0.00051 if suffix in (".mkv", ".webm") else 1e-5
+    assert shown == pytest.approx([float(tick * base) for tick in ticks], abs=rounding)
+    heard = np.abs(read_audio(path, origin=0.0))
+    assert np.argmax(heard > 0.3 * heard.max()) / RATE == pytest.approx(0.5, abs=0.008)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.3])
+def test_the_recording_s_own_sound_lies_under_the_speech(tmp_path: Path, start: float) -> None:
+    """A burst in the recording at 0.8 s, one in the speech at 0.2 s."""
+    under = speech(tmp_path / "face.mkv", seconds=1.5, at=0.8 - 0.1, offset=0.1)
+    sound = Sound(
+        speech(tmp_path / "speech.wav", seconds=2.0, at=0.2),
+        2.0,
+        Ambience(under, start, seconds=2.0, gain=-20.0),
+    )
+    path = tmp_path / "out.mkv"
+    with VideoWriter(path, picture(), sound, Coding(Codec.FFV1)) as writer:
+        for number in range(50):
+            writer.write(frame(80), number)
+    heard = np.abs(read_audio(path, origin=0.0))
+    assert len(heard) / RATE == pytest.approx(2.0, abs=0.01)
+    loud, soft = heard[: RATE // 2], heard[RATE // 3 :]
+    assert np.argmax(loud > 0.3 * loud.max()) / RATE == pytest.approx(0.2, abs=0.003)
+    assert np.argmax(soft > 0.3 * soft.max()) / RATE == pytest.approx(
+        0.8 - start - 1 / 3, abs=0.003
+    )
+    assert 20 * np.log10(soft.max() / loud.max()) == pytest.approx(-20, abs=1)
+
+
+def test_a_recording_s_sound_that_ends_early_fades(tmp_path: Path) -> None:
+    tone = 0.5 * np.sin(np.arange(2 * RATE) * 2 * np.pi * 440 / RATE)
+    face = tmp_path / "face.wav"
+    with av.open(str(face), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=RATE)
+        stream.layout = "mono"
+        block = np.ascontiguousarray((tone * 32767).astype(np.int16)[None])
+        piece = av.AudioFrame.from_ndarray(block, "s16", "mono")
+        piece.sample_rate, piece.pts = RATE, 0
+        container.mux(stream.encode(piece))
+        container.mux(stream.encode())
+    quiet = speech(tmp_path / "speech.wav", seconds=2.0, at=1.9)
+    path = tmp_path / "out.mkv"
+    sound = Sound(quiet, 2.0, Ambience(face, 0.0, seconds=1.0, gain=0.0))
+    with VideoWriter(path, picture(), sound, Coding(Codec.FFV1)) as writer:
+        for number in range(50):
+            writer.write(frame(80), number)
+    heard = read_audio(path, origin=0.0)
+
+    def level(first: float, last: float) -> float:
+        return float(np.abs(heard[round(first * RATE) : round(last * RATE)]).max())
+
+    assert level(0.1, 0.4) == pytest.approx(0.5, abs=0.02)
+    assert level(0.72, 0.78) == pytest.approx(0.25, abs=0.06)
+    assert level(1.05, 1.8) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("name", "coding", "told"),
+    [
+        ("a.avi", Coding(), "does not end in"),
+        ("a.mp4", Coding(Codec.FFV1), "cannot hold ffv1"),
+        ("a.webm", Coding(Codec.H264), "cannot hold h264"),
+        ("a.mp4", Coding(crf=52), "no CRF 52"),
+        ("a.mp4", Coding(crf=-1), "no CRF -1"),
+        ("a.mkv", Coding(Codec.FFV1, crf=0), "no CRF 0"),
+        ("a.mp4", Coding(preset="9"), "no preset 9"),
+        ("a.webm", Coding(preset="fast"), "no preset fast"),
+        ("a.mkv", Coding(Codec.FFV1, preset="fast"), "no preset fast"),
+    ],
+)
+def test_choices_that_do_not_go_together_are_refused(
+    tmp_path: Path, name: str, coding: Coding, told: str
+) -> None:
+    with pytest.raises(InputError, match=told) as raised:
+        coding.check(tmp_path / name)
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "coding", "codec", "sound"),
+    [
+        ("a.mp4", Coding(), "h264", "aac"),
+        ("a.webm", Coding(crf=40, preset="8"), "vp9", "opus"),
+        ("a.mp4", Coding(Codec.H265, crf=30, preset="ultrafast"), "hevc", "aac"),
+        ("a.MOV", Coding(Codec.H264, crf=0), "h264", "aac"),
+        ("a.mkv", Coding(Codec.FFV1), "ffv1", "flac"),
+    ],
+)
+def test_codecs_are_as_chosen_and_a_lower_crf_is_better(
+    tmp_path: Path, name: str, coding: Coding, codec: str, sound: str
+) -> None:
+    path = tmp_path / name
+    coding.check(path)
+    noise = np.random.default_rng(0).integers(60, 180, (HEIGHT * 3 // 2, WIDTH), np.uint8)
+    track = Sound(speech(tmp_path / "speech.wav", 0.4, at=0.1), 0.4)
+    with VideoWriter(path, picture(), track, coding) as writer:
+        for number in range(10):
+            writer.write(noise, number)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name in (codec, f"lib{codec}", "libdav1d")
+        assert container.streams.audio[0].codec_context.name in (sound, f"lib{sound}")
+    read = list(read_frames(probe(path)))
+    assert len(read) == 10
+    error = float(np.abs(read[5].astype(int) - noise).mean())
+    lossless = codec == "ffv1" or coding.crf == 0
+    assert error == 0 if lossless else 0 < error < 40

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.data.corpus import Source
 from lipgan_cli.engine.data.dataset import face_name
 from lipgan_cli.engine.errors import InputError, LipganError
-from lipgan_cli.engine.media import audio, faces, flac, loudness, video
+from lipgan_cli.engine.media import audio, choice, faces, flac, loudness, tracks, video
 from lipgan_cli.engine.paths import atomic_path
 
 JPEG_QUALITY = 95
@@ -32,7 +32,7 @@ class Parameters:
     drop: float = faces.DROP
     smoothing_seconds: float = faces.SMOOTHING_SECONDS
     bridged_seconds: float = faces.BRIDGED_SECONDS
-    key_interval: int = faces.KEY_INTERVAL  # frames
+    key_interval: int = tracks.KEY_INTERVAL  # frames
     detector: str = "dlib HOG"
     jpeg_quality: int = JPEG_QUALITY
     sample_rate: int = audio.SAMPLE_RATE  # Hz
@@ -93,15 +93,11 @@ def record(job: Job) -> Recorded | Refused | Unwritable:
             return Refused("is a picture, not a video")
         sound = _sound(info)
         frames = _frames(info)
-        boxes = faces.track(
-            (video.luma(frame) for frame in frames()),
-            _detector(),
-            job.parameters.key_interval,
-            one_person=True,
-        )
+        found = tracks.find_tracks(frames(), _detector(), key_interval=job.parameters.key_interval)
+        boxes = choice.one_person(found)[:, :4]
     except LipganError as error:
         return Refused(error.message.removeprefix(str(path)).strip(" :"))
-    squares = faces.squares(boxes, float(info.fps))
+    squares = faces.squares(boxes, float(info.fps), found.cuts)
     kept = np.flatnonzero(~np.isnan(squares[:, 2]))
     if not len(kept):
         return Refused(f"no face in {len(boxes)} frames")
@@ -176,7 +172,7 @@ def _write_about(
         "height": info.height,
         "seconds": len(boxes) / float(info.fps),
         "frames": kept.tolist(),
-        "times": [float(number / info.fps) for number in kept.tolist()],
+        "times": info.clock.seconds(kept).tolist(),
         "boxes": boxes[kept].round(3).tolist(),
         "squares": squares[kept].round(3).tolist(),
         "without_face": _ranges(np.isnan(squares[:, 2])),

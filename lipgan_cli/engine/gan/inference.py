@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from lipgan_cli.engine.gan.generator import Block, Generator, ResidualUnit, face
 from lipgan_cli.engine.gan.packing import load_generator
 
 DEFAULT_WEIGHTS = Path(str(files("lipgan_cli") / "assets" / "generator.safetensors"))
+
+
+FEATURES_BYTES = 256 << 20
+"""Most that is kept of encoded faces: 222 of them in bf16."""
 
 
 class Animator:
@@ -39,6 +44,8 @@ class Animator:
         self.dtype = torch.bfloat16 if half else torch.float32
         network = copy.deepcopy(generator).train() if batch_statistics else fold(generator)
         self.generator = network.to(device, self.dtype).to(memory_format=torch.channels_last)
+        self._known: dict[int, list[Tensor]] = {}  # features of faces by key
+        self._room = FEATURES_BYTES
 
     @classmethod
     def load(
@@ -53,24 +60,55 @@ class Animator:
         return cls(generator, device, batch_statistics=batch_statistics)
 
     @torch.inference_mode()
-    def faces(self, reference: np.ndarray, target: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    def faces(
+        self,
+        reference: np.ndarray,
+        target: np.ndarray,
+        windows: np.ndarray,
+        keys: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """Paint faces, uint8 RGB (B, 96, 96, 3), that speak `windows` (B, 80, 27).
 
-        `reference` and `target` are uint8 RGB (B, 96, 96, 3), or (1, 96, 96, 3) to serve all.
+        `reference` and `target` are uint8 RGB (B, 96, 96, 3), or (1, 96, 96, 3) to serve all. With
+        `keys` (B), pictures under a key that came before need not be encoded again.
         """
+        if keys is None:
+            features = self._encode(reference, target)
+            if len(features[0]) == 1:
+                features = [feature.expand(len(windows), -1, -1, -1) for feature in features]
+        else:
+            features = self._remembered(reference, target, keys)
+        mel = torch.from_numpy(windows).to(self.device, self.dtype).unsqueeze(1)
+        painted: Tensor = self.generator.decode(features, self.generator.encode_audio(mel))
+        pixels = (painted.float() * 255).round().to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+    def _encode(self, reference: np.ndarray, target: np.ndarray) -> list[Tensor]:
         count = max(len(reference), len(target))
         faces = face_input(
             self._pictures(reference).expand(count, -1, -1, -1),
             self._pictures(target).expand(count, -1, -1, -1),
-        ).contiguous(memory_format=torch.channels_last)
-        mel = torch.from_numpy(windows).to(self.device, self.dtype).unsqueeze(1)
-        features = self.generator.encode_face(faces)
-        if count == 1:
-            features = [feature.expand(len(windows), -1, -1, -1) for feature in features]
-        audio = self.generator.encode_audio(mel)
-        painted: Tensor = self.generator.decode(features, audio)
-        pixels = (painted.float() * 255).round().to(torch.uint8)
-        return pixels.permute(0, 2, 3, 1).cpu().numpy()
+        )
+        return self.generator.encode_face(faces.contiguous(memory_format=torch.channels_last))
+
+    def _remembered(
+        self, reference: np.ndarray, target: np.ndarray, keys: Sequence[int]
+    ) -> list[Tensor]:
+        """Return the features of faces by key, encoding those alone that are not known."""
+        first = {key: index for index, key in reversed(list(enumerate(keys)))}
+        new = [index for key, index in first.items() if key not in self._known]
+        here = dict(self._known)
+        if new:
+            encoded = self._encode(reference[new], target[new])
+            for row, index in enumerate(new):
+                features = [level[row : row + 1] for level in encoded]
+                here[keys[index]] = features
+                size = sum(level.nbytes for level in features)
+                if size <= self._room:
+                    self._room -= size
+                    self._known[keys[index]] = [level.clone() for level in features]
+        levels = zip(*(here[key] for key in keys), strict=True)
+        return [torch.cat(level).contiguous(memory_format=torch.channels_last) for level in levels]
 
     def _pictures(self, faces: np.ndarray) -> Tensor:
         return torch.from_numpy(faces).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 255

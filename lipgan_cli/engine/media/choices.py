@@ -1,4 +1,4 @@
-"""What can be chosen of faces and blending; the command line reads it without loading them."""
+"""What can be chosen of faces, blending, length and coding; read without loading any of it."""
 
 from __future__ import annotations
 
@@ -23,5 +23,31 @@ class Detector(StrEnum):
     """A network: slow, and finds turned faces too."""
 
 
+class Fit(StrEnum):
+    """What is done where the face video and the speech are not equally long."""
+
+    PINGPONG = "pingpong"
+    """A shorter video plays back and forth, a longer one is cut."""
+    LOOP = "loop"
+    """A shorter video begins again, its end fading into its beginning; a longer one is cut."""
+    FREEZE = "freeze"
+    """A shorter video stands still at its last frame; a longer one is cut."""
+    TRIM = "trim"
+    """Whatever is longer is cut: a speech, too."""
+    ERROR = "error"
+    """Nothing is made."""
+
+
+class Codec(StrEnum):
+    """How the pictures are coded."""
+
+    H264 = "h264"
+    H265 = "h265"
+    VP9 = "vp9"
+    FFV1 = "ffv1"
+    """Without loss."""
+
+
 DEFAULT_BLEND = Blend.FEATHER
 DEFAULT_DETECTOR = Detector.HOG
+DEFAULT_FIT = Fit.PINGPONG

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import cv2
@@ -17,52 +19,105 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 Luma = NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class Face:
+    """A face in a picture: a square with sides along the picture's, and how the face is turned."""
+
+    box: Box
+    roll: float = 0.0  # degrees counterclockwise, as one sees it
+
+    @property
+    def side(self) -> float:
+        """The box's mean side in pixels."""
+        left, top, right, bottom = self.box
+        return (right - left + bottom - top) / 2
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The box's centre: x, y in pixels."""
+        left, top, right, bottom = self.box
+        return (left + right) / 2, (top + bottom) / 2
+
+    def distance(self, other: Face) -> float:
+        """Return how far the centres lie apart, in sides of the larger box.
+
+        Sizes are left out: HOG's jump between pyramid levels.
+        """
+        (x, y), (u, v) = self.centre, other.centre
+        return float(np.hypot(x - u, y - v) / max(self.side, other.side, 1e-9))
+
+
 class FaceDetector(Protocol):
     """Finds the faces in a grey picture."""
 
-    def detect(self, luma: Luma) -> list[Box]:
-        """Return the faces in a picture (h, w), in any order."""
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Longest sides in pixels to search a picture at: always, for small faces, at most."""
+
+    def detect(self, luma: Luma, longest: int) -> list[Face]:
+        """Return the faces in a picture (h, w), brought to this longest side, in any order.
+
+        Faces are in the pixels of the picture itself.
+        """
 
 
 class HogDetector:
-    """dlib's HOG detector with a linear SVM; finds frontal faces of 80 pixels and more.
+    """dlib's HOG detector: five linear SVMs, two of them for faces that are turned.
 
-    Where it finds none it looks once more at double size, for faces of 40 pixels and more. Large
-    pictures are searched at reduced size first.
+    Finds faces of 80 pixels and more at the size searched, turned by up to 40 degrees.
     """
 
-    FAST = 640  # longest side of the first look, in pixels
-    LARGEST = 1280  # longest side of the picture that the second look may make
+    sizes = (640, 1280, 2560)
     SURE = 0.25  # score of a face that may stand beside others; folds and hands score less
+    TURNED = MappingProxyType(
+        {3: 1, 4: -1}
+    )  # which way the face is turned that a part of the detector finds
+    CHANGE = 15  # degrees at which a turned part starts to score higher than the upright one
+    STEP = 12  # degrees between two measured rolls
+    STEPS = 2
+    REACH = 2.4  # box sides of the square that a roll is measured in
+    MEASURED = 100  # pixels of a face whose roll is measured
 
     def __init__(self) -> None:
         self._detector = dlib.get_frontal_face_detector()
 
-    def detect(self, luma: Luma) -> list[Box]:
-        longest = max(luma.shape)
-        first = min(1.0, self.FAST / longest)
-        second = min(2.0, self.LARGEST / longest)
-        found = self._at(luma, first)
-        return found if found or second <= first else self._at(luma, second)
-
-    def _at(self, luma: Luma, scale: float) -> list[Box]:
-        rectangles, scores, _ = self._detector.run(_scaled(luma, scale), 0)
+    def detect(self, luma: Luma, longest: int) -> list[Face]:
+        scale = longest / max(luma.shape)
+        rectangles, scores, parts = self._detector.run(_scaled(luma, scale), 0)
         needed = min(self.SURE, max(scores, default=0.0))
-        return [
-            _box(rectangle, scale)
-            for rectangle, score in zip(rectangles, scores, strict=True)
-            if score >= needed
-        ]
+        found = []
+        for rectangle, score, part in zip(rectangles, scores, parts, strict=True):
+            if score >= needed:
+                box = _box(rectangle, scale)
+                found.append(Face(box, self._roll(luma, Face(box), self.TURNED.get(part, 0))))
+        return found
+
+    def _roll(self, luma: Luma, face: Face, way: int) -> float:
+        """Return a face's roll in degrees, to 6 or so: where turned back it counts as upright."""
+        steps = 0
+        while way and steps < self.STEPS and self._turned(luma, face, way, steps + 1):
+            steps += 1
+        return way * (self.CHANGE + self.STEP * (steps + 0.5))
+
+    def _turned(self, luma: Luma, face: Face, way: int, steps: int) -> bool:
+        """Return whether a face still counts as turned this way when it is turned back a bit."""
+        size = round(self.REACH * self.MEASURED)
+        back = way * self.STEP * steps
+        picture = upright(luma, face.centre, back, self.REACH * face.side, size)
+        _, scores, parts = self._detector.run(picture, 0)
+        return len(scores) > 0 and self.TURNED.get(parts[int(np.argmax(scores))]) == way
 
 
 class MmodDetector:
     """dlib's MMOD network: slower than HOG by far, and finds turned faces too.
 
+    Finds faces of 80 pixels and more at the size searched; it does not tell their roll.
+
     Raises:
         InputError: the weights file is missing or not a dlib face detector.
     """
 
-    LARGEST = 640  # longest side searched, in pixels
+    sizes = (640, 640, 1280)
 
     def __init__(self, weights: Path) -> None:
         require_file(weights, "the detector's weights file")
@@ -73,10 +128,37 @@ class MmodDetector:
                 f"{weights} is not a dlib face detector", "lipgan download-weights fetches one"
             ) from error
 
-    def detect(self, luma: Luma) -> list[Box]:
-        scale = min(1.0, self.LARGEST / max(luma.shape))
+    def detect(self, luma: Luma, longest: int) -> list[Face]:
+        scale = longest / max(luma.shape)
         rgb = cv2.cvtColor(_scaled(luma, scale), cv2.COLOR_GRAY2RGB)
-        return [_box(found.rect, scale) for found in self._detector(rgb, 0)]
+        return [Face(_box(found.rect, scale)) for found in self._detector(rgb, 0)]
+
+
+def upright(plane: Luma, centre: tuple[float, float], roll: float, side: float, size: int) -> Luma:
+    """Return a square of a plane round a point as (size, size), turned back by `roll` degrees.
+
+    What lies outside the plane repeats its edge.
+    """
+    half = 0.71 * side + 2
+    height, width = plane.shape
+    left, right = _within(centre[0] - half, centre[0] + half, width)
+    top, bottom = _within(centre[1] - half, centre[1] + half, height)
+    window = np.ascontiguousarray(plane[top:bottom, left:right])
+    shrunk = min(1.0, 2 * size / side)  # warping takes single pixels: fine ones would flicker
+    if shrunk < 1:
+        columns, rows = (max(1, round(pixels * shrunk)) for pixels in window.shape[::-1])
+        window = as_bytes(cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA))
+    x, y = (centre[0] - left) * shrunk, (centre[1] - top) * shrunk
+    matrix = cv2.getRotationMatrix2D((x, y), -roll, size / (side * shrunk))
+    matrix[:, 2] += np.array([size / 2 - x, size / 2 - y])
+    edge = cv2.BORDER_REPLICATE
+    return as_bytes(cv2.warpAffine(window, matrix, (size, size), borderMode=edge))
+
+
+def _within(first: float, last: float, size: int) -> tuple[int, int]:
+    """Return a range of pixels cut to those of a picture, of which it has one at least."""
+    start = int(np.clip(first, 0, size - 1))
+    return start, int(np.clip(last, start + 1, size))
 
 
 def _scaled(luma: Luma, scale: float) -> Luma:

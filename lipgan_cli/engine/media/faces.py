@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -88,7 +87,7 @@ class _Follower:
 
     def next(self, frame: Luma, frames_on: int) -> Box | None:
         """Return the person's face, `frames_on` frames after the last call."""
-        found = self._detector.detect(frame)
+        found = _detected(self._detector, frame)
         scene = as_bytes(cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA))
         self._lost += frames_on
         box = _nearest(found, [self._last]) if self._last else None
@@ -100,7 +99,7 @@ class _Follower:
 
     def between(self, frame: Luma, before: Box | None, after: Box | None) -> Box | None:
         """Return the person's face in a frame between two, of which at least one has it."""
-        return _nearest(self._detector.detect(frame), [b for b in (before, after) if b])
+        return _nearest(_detected(self._detector, frame), [b for b in (before, after) if b])
 
     def _may_choose(self, scene: Luma) -> bool:
         """Return whether another face than the last one may be followed from here on."""
@@ -112,6 +111,16 @@ class _Follower:
         """Return whether the film has changed to another scene since the last box."""
         assert self._scene is not None
         return float(np.abs(scene.astype(int) - self._scene).mean()) > CUT
+
+
+def _detected(detector: FaceDetector, frame: Luma) -> list[Box]:
+    """Return the faces in a frame, sought at the quick size and where there is none at the next."""
+    longest = max(frame.shape)
+    quick, usual = min(longest, detector.sizes[0]), min(2 * longest, detector.sizes[1])
+    found = detector.detect(frame, quick)
+    if not found and usual > quick:
+        found = detector.detect(frame, usual)
+    return [face.box for face in found]
 
 
 def _nearest(found: list[Box], known: Sequence[Box]) -> Box | None:
@@ -170,39 +179,51 @@ def _distance(one: Box, other: Box) -> float:
     return float(np.hypot(across, down) / max(_side(one), _side(other), 1e-9))
 
 
-def squares(boxes: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
+def squares(
+    boxes: NDArray[np.float64], fps: float, cuts: Sequence[int] | NDArray[np.int64] = ()
+) -> NDArray[np.float64]:
     """Return the steady square to cut for every box: centre x, centre y, side; (n, 3) in pixels.
 
-    The side is 1.10 x the median box side of an unbroken run, the centre lies 0.05 sides below the
-    smoothed box centre. NaN where there is no face. A run breaks where the face is missing for more
-    than 0.5 s and where it jumps by more than half its side.
+    Where boxes have a fifth column, the roll in degrees, there is a fourth: the smoothed roll. The
+    side is 1.10 x the median box side of an unbroken run, the centre lies 0.05 sides below the
+    smoothed box centre. NaN where there is no face. A run breaks at the first frame after a cut,
+    where the face is missing for more than 0.5 s and where it jumps by more than half its side.
     """
-    out = np.full((len(boxes), 3), np.nan)
-    centres = np.stack([boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]], axis=1) / 2
-    sides = (boxes[:, 2] - boxes[:, 0] + boxes[:, 3] - boxes[:, 1]) / 2
-    for run in _runs(centres, sides, fps):
+    out = np.full((len(boxes), boxes.shape[1] - 1), np.nan)
+    left, top, right, bottom, *rolls = boxes.T
+    places = np.stack([(left + right) / 2, (top + bottom) / 2, *rolls], axis=1)
+    sides = (right - left + bottom - top) / 2
+    for run in _runs(places[:, :2], sides, fps, np.asarray(cuts)):
         side = SCALE * float(np.median(sides[run]))
-        smooth = _smoothed(run, centres[run], round(SMOOTHING_SECONDS * fps / 2))
-        out[run, 0] = smooth[:, 0]
-        out[run, 1] = smooth[:, 1] + DROP * side
+        x, y, *turned = _smoothed(run, places[run], round(SMOOTHING_SECONDS * fps / 2)).T
+        roll = np.radians(turned[0]) if turned else np.zeros(len(run))
+        below = DROP * side * np.stack([np.sin(roll), np.cos(roll)], axis=1)
+        out[run, :2] = np.stack([x, y], axis=1) + below
         out[run, 2] = side
+        if turned:
+            out[run, 3] = turned[0]
     return out
 
 
 def _runs(
-    centres: NDArray[np.float64], sides: NDArray[np.float64], fps: float
+    centres: NDArray[np.float64],
+    sides: NDArray[np.float64],
+    fps: float,
+    cuts: NDArray[np.int64],
 ) -> list[NDArray[np.int64]]:
     """Return the frame numbers with a face, one array per unbroken run."""
     found = np.flatnonzero(~np.isnan(sides))
     if not len(found):
         return []
-    breaks = []
-    for position, (here, there) in enumerate(pairwise(found), start=1):
-        missing = there - here - 1
-        moved = float(np.hypot(*(centres[there] - centres[here])))
-        if missing > BRIDGED_SECONDS * fps or moved > JUMP * sides[here]:
-            breaks.append(position)
-    return np.split(found, breaks)
+    scenes = np.searchsorted(cuts, found, "right")
+    missing = np.diff(found) - 1
+    moved = np.hypot(*np.diff(centres[found], axis=0).T)
+    broken = (
+        (missing > BRIDGED_SECONDS * fps)
+        | (moved > JUMP * sides[found[:-1]])
+        | (np.diff(scenes) > 0)
+    )
+    return np.split(found, np.flatnonzero(broken) + 1)
 
 
 def _smoothed(

@@ -68,9 +68,13 @@ def quarter_turns(frame: av.VideoFrame) -> int:
 def planar(frame: av.VideoFrame, width: int, height: int) -> Frame:
     """Return a decoded frame as I420 of this size in display orientation.
 
-    An odd last row or column is lost; a frame of another size than the film's is scaled.
+    An odd last row or column is lost; a frame of another size than the film's is scaled; what is
+    transparent stands on white.
     """
     turns = quarter_turns(frame)
+    if any(component.is_alpha for component in frame.format.components):
+        rgba = frame.to_ndarray(format="rgba").astype(np.uint8, copy=False)
+        frame = av.VideoFrame.from_ndarray(on_white(rgba), format="rgb24")
     if turns % 2:
         width, height = height, width
     if (frame.width // 2 * 2, frame.height // 2 * 2) != (width, height):
@@ -92,7 +96,7 @@ def _lines(plane: VideoPlane, width: int, height: int) -> Frame:
 
 
 def read_photo(path: Path) -> NDArray[np.uint8] | None:
-    """Return a photo as BGR, turned as its EXIF data says; None if it cannot be decoded.
+    """Return a photo as RGB, turned as its EXIF data says, on white; None if it is damaged.
 
     Raises:
         InputError: a side is shorter than 2 pixels or longer than 8192.
@@ -106,7 +110,7 @@ def read_photo(path: Path) -> NDArray[np.uint8] | None:
                 if turned.mode.startswith(("I", "F")):  # 16 bits of grey
                     grey = np.asarray(turned, np.float32) / 257
                     turned = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
-                return np.ascontiguousarray(np.asarray(turned.convert("RGB"))[..., ::-1])
+                return on_white(np.asarray(turned.convert("RGBA")))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return None
 
@@ -124,8 +128,17 @@ def check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def from_bgr(picture: NDArray[np.uint8]) -> Frame:
-    """Return a BGR picture (height, width, 3) as I420 in TV range; odd edges are lost."""
+def on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an RGBA picture as RGB on a white ground."""
+    rgb, alpha = rgba[..., :3], rgba[..., 3:]
+    if (alpha == 255).all():
+        return np.ascontiguousarray(rgb)
+    part = alpha.astype(np.float32) / 255
+    return np.rint(rgb * part + 255 * (1 - part)).astype(np.uint8)
+
+
+def from_rgb(picture: NDArray[np.uint8]) -> Frame:
+    """Return an RGB picture (height, width, 3) as I420 in TV range; odd edges are lost."""
     height, width = (side // 2 * 2 for side in picture.shape[:2])
     whole = np.ascontiguousarray(picture[:height, :width])
-    return planar(av.VideoFrame.from_ndarray(whole, format="bgr24"), width, height)
+    return planar(av.VideoFrame.from_ndarray(whole, format="rgb24"), width, height)

@@ -1,9 +1,11 @@
-"""Playing a clip for longer than it lasts, and decoding ahead, both in constant memory."""
+"""Playing a clip for longer than it lasts, and working ahead, both in constant memory."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice, repeat
 from queue import Full, Queue
 from threading import Event, Thread
@@ -13,56 +15,121 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.media.choices import Fit
+from lipgan_cli.engine.media.clock import Clock
 
 Frame = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
 T = TypeVar("T")
 
 CHUNK_BYTES = 64 << 20
 """Frames held at once when playing backwards, in bytes: a few seconds of a small picture."""
 CHUNK_FRAMES = 8
 """Frames held at least, however large: each chunk costs a seek."""
+FADE_SECONDS = 0.24
+"""How long the end of a loop fades into its beginning."""
 
 
-def position(frame: int, length: int) -> int:
-    """Return which frame of a clip of `length` is shown when it plays back and forth.
+@dataclass(frozen=True, eq=False)
+class Playlist:
+    """Which frames of a clip are shown and when: arrays with an entry for each frame shown."""
 
-    The frames at both ends are shown once, not twice: 0 1 2 3 2 1 0 1 ...
+    places: Numbers  # frame of the clip
+    ticks: Numbers  # when it is shown, in ticks of the clip's clock
+    incoming: Numbers  # frame of the clip that fades in over it, -1 for none
+    share: NDArray[np.float64]  # how much of the incoming one is seen
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def part(self, count: int) -> Playlist:
+        """Return the first frames of it."""
+        return Playlist(
+            self.places[:count], self.ticks[:count], self.incoming[:count], self.share[:count]
+        )
+
+
+def playlist(clock: Clock, seconds: Fraction, fit: Fit) -> Playlist:
+    """Return how a clip is played for some time.
+
+    At a constant rate that makes floor(seconds * fps + 0.5) frames; at a varying one every frame
+    is shown for its own time and the last one begins before the end.
     """
+    if fit in (Fit.TRIM, Fit.ERROR):
+        seconds = min(seconds, clock.duration)
+    fade = min(round(FADE_SECONDS * clock.fps), clock.frames // 3) if fit is Fit.LOOP else 0
+    if clock.constant:
+        ticks = np.arange(math.floor(seconds * clock.fps + Fraction(1, 2)))
+        places, incoming, share = _order(ticks, clock.frames, fit, fade)
+        return Playlist(places, ticks, incoming, share)
+    shown = np.diff(clock.ticks)
+    if fit is Fit.FREEZE:
+        shown[-1] = max(1, round(1 / clock.fps / clock.base))
+    wanted, count, ends = float(seconds / clock.base), clock.frames, np.zeros(1, np.int64)
+    while ends[-1] < wanted:
+        places, incoming, share = _order(np.arange(count), clock.frames, fit, fade)
+        ends = np.cumsum(shown[places])
+        count *= 2
+    ticks = ends - shown[places]
+    kept = np.searchsorted(ticks, wanted, "left")
+    return Playlist(places, ticks, incoming, share).part(int(kept))
+
+
+def _order(
+    numbers: Numbers, length: int, fit: Fit, fade: int
+) -> tuple[Numbers, Numbers, NDArray[np.float64]]:
+    """Return the place, what fades in over it and how much of that, for frames by number."""
+    nothing = np.full(len(numbers), -1), np.zeros(len(numbers))
     if length == 1:
-        return 0
-    place = frame % (2 * length - 2)
-    return min(place, 2 * length - 2 - place)
+        return np.zeros_like(numbers), *nothing
+    if fit is Fit.PINGPONG:  # both ends are shown once, not twice: 0 1 2 3 2 1 0 1 ...
+        place = numbers % (2 * length - 2)
+        return np.minimum(place, 2 * length - 2 - place), *nothing
+    if fit is Fit.LOOP:
+        begun, place = np.divmod(numbers, length - fade)
+        fading = (begun > 0) & (place < fade)
+        return (
+            np.where(fading, length - fade + place, place),
+            np.where(fading, place, -1),
+            np.where(fading, (place + 1) / (fade + 1), 0.0),
+        )
+    return np.minimum(numbers, length - 1), *nothing
 
 
-def back_and_forth(
-    read: Callable[[int], Iterator[Frame]], length: int, count: int
-) -> Iterator[Frame]:
-    """Yield `count` frames of a clip of `length`, played forwards, backwards, forwards...
+def play(read: Callable[[int], Iterator[Frame]], places: Numbers) -> Iterator[Frame]:
+    """Yield the frames of a clip at `places`; one may come more than once.
 
-    `read` gives the clip's frames from a given one on. A frame may come more than once.
-    Backwards, the clip is read in short chunks, so that memory does not grow with its length.
+    `read` gives the clip's frames from a given one on. Backwards, the clip is read in short chunks,
+    so that memory does not grow with its length.
     """
-    if length == 1:
-        (frame,) = islice(read(0), 1)
-        yield from repeat(frame, count)
-        return
-    while count > 0:
-        forwards = min(length, count)
-        yield from _exactly(read(0), forwards, 0)
-        count -= forwards
-        for frame in islice(_backwards(read, length - 1), count):
-            yield frame
-            count -= 1
+    first = 0
+    while first < len(places):
+        steps = np.diff(places[first:])
+        step = int(steps[0]) if len(steps) else 1
+        same = np.flatnonzero(steps != step)
+        last = first + (int(same[0]) if len(same) else len(steps))
+        begin, count = int(places[first]), last - first + 1
+        if step == 1:
+            yield from _exactly(read(begin), count, begin)
+        elif step == -1:
+            yield from _backwards(read, begin + 1, count)
+        elif step == 0:
+            (frame,) = _exactly(read(begin), 1, begin)
+            yield from repeat(frame, count)
+        else:
+            yield from _exactly(read(begin), 1, begin)
+            last = first
+        first = last + 1
 
 
-def _backwards(read: Callable[[int], Iterator[Frame]], end: int) -> Iterator[Frame]:
-    """Yield the frames from `end` - 1 down to 1."""
+def _backwards(read: Callable[[int], Iterator[Frame]], end: int, count: int) -> Iterator[Frame]:
+    """Yield `count` frames from `end` - 1 down."""
     size = CHUNK_FRAMES
-    while end > 1:
-        first = max(1, end - size)
-        chunk = list(_exactly(read(first), end - first, first))
+    while count > 0:
+        size = min(size, count)
+        chunk = list(_exactly(read(end - size), size, end - size))
+        end, count = end - size, count - size
         size = max(CHUNK_FRAMES, CHUNK_BYTES // chunk[0].nbytes)
-        end = first
         while chunk:
             yield chunk.pop()
 

@@ -1,4 +1,4 @@
-"""Moving pictures: what a file holds, its frames at a constant rate, and writing new ones.
+"""Moving pictures: what a file holds, and its frames, each at its own time.
 
 Frames travel as I420: uint8 (height * 3 // 2, width), the luma rows first, then the two chroma
 planes at half size. An 8-bit 4:2:0 source keeps its own bytes, whatever its range and matrix.
@@ -17,6 +17,17 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media import animation
+from lipgan_cli.engine.media.clock import (
+    HIGHEST_FPS,
+    LOWEST_FPS,
+    USUAL_FPS,
+    Clock,
+    Timed,
+    constant,
+    on_screen,
+)
+from lipgan_cli.engine.media.decoding import decoded, read_clock, timed
 from lipgan_cli.engine.media.opening import open_media
 from lipgan_cli.engine.media.picture import (
     FROM_RGB,
@@ -24,33 +35,28 @@ from lipgan_cli.engine.media.picture import (
     Frame,
     check_size,
     colour_of,
-    from_bgr,
+    from_rgb,
     luma,
     planar,
     quarter_turns,
     read_photo,
     to_rgb,
 )
-from lipgan_cli.engine.media.rate import Timed, constant_rate, count, decoded, next_packet, timed
-from lipgan_cli.engine.media.writer import VideoWriter
 from lipgan_cli.engine.paths import require_file
 
 __all__ = [
     "Colour",
     "Frame",
     "VideoInfo",
-    "VideoWriter",
     "luma",
     "probe",
     "read_frames",
     "to_rgb",
 ]
 
-LOWEST_FPS, HIGHEST_FPS = 1, 240
-USUAL_FPS = Fraction(25)  # of photos, and of files that name no rate
-
 # Formats whose index leads to the exact frame. Elsewhere a seek is a guess.
 INDEXED = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+STILL = ("gif", "apng")  # formats of animations that may hold a single picture
 SEEK_MARGIN_SECONDS = 0.5  # decoded before the wanted frame, past any damaged leading frames
 
 
@@ -61,14 +67,28 @@ class VideoInfo:
     path: Path
     width: int  # pixels, even
     height: int  # pixels, even
-    fps: Fraction
-    duration: float  # seconds from the first frame to the end of the last
-    frames: int  # at the constant rate
+    clock: Clock
     start: float  # seconds on the file's own clock at which the first frame is shown
     has_audio: bool
     photo: bool
     pixel_aspect: Fraction = Fraction(1)  # width / height of one pixel
     colour: Colour = Colour()
+    interlaced: bool = False
+    indexed: bool = False  # whether reading can begin anywhere
+
+    @property
+    def fps(self) -> Fraction:
+        """The constant frame rate, or the mean of a varying one."""
+        return self.clock.fps
+
+    @property
+    def frames(self) -> int:
+        return self.clock.frames
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the end of the last."""
+        return float(self.clock.duration)
 
 
 def probe(path: Path) -> VideoInfo:
@@ -79,37 +99,44 @@ def probe(path: Path) -> VideoInfo:
             8192 pixels wide or high.
     """
     require_file(path, "the video")
+    if animation.is_animated(path):
+        return _probe_animation(path)
     with _open(path) as container:
         if _is_photo(container):
             return _probe_photo(path)
         stream = _video_stream(path, container)
+        coder = stream.codec_context
+        if getattr(coder, "width", 0):  # before anything is decoded; there may be no decoder
+            check_size(path, coder.width, coder.height)
         first = next(decoded(container, stream), None)
         if first is None:
             raise InputError(f"{path} has no frame that can be decoded", "check that it plays")
         size = _displayed_size(path, first)
-        fps = _rate(stream)
         start = float(first.time or 0.0)
-        end = _end(path, container, stream, start, fps)
+        with _open(path) as again:
+            clock = read_clock(again, _video_stream(path, again), start, _rate(stream))
+        if clock.frames == 1 and container.format.name in STILL:
+            return _probe_photo(path)
         return VideoInfo(
             path=path,
             width=size[0],
             height=size[1],
-            fps=fps,
-            duration=end - start,
-            frames=count(end - start, fps),
+            clock=clock,
             start=start,
             has_audio=bool(container.streams.audio),
             photo=False,
             pixel_aspect=_pixel_aspect(stream, first),
             colour=colour_of(first),
+            interlaced=first.interlaced_frame,
+            # In interlaced film each picture takes the one before it.
+            indexed=container.format.name in INDEXED and not first.interlaced_frame,
         )
 
 
 def read_frames(info: VideoInfo, first: int = 0, threads: int = 0) -> Iterator[Frame]:
-    """Yield I420 frames at the constant rate from frame `first` on.
+    """Yield I420 frames from frame `first` on, one for each beginning on the film's clock.
 
-    Frame k is what is on screen k / fps seconds after the first frame; each is an array of its
-    own. A damaged tail ends the
+    Frame k is what is on screen at that time; each is an array of its own. A damaged tail ends the
     frames at the last good one. `threads` decode (0: as many as there are cores).
 
     Raises:
@@ -119,6 +146,9 @@ def read_frames(info: VideoInfo, first: int = 0, threads: int = 0) -> Iterator[F
         if first == 0:
             yield _photo(info.path)
         return
+    if animation.is_animated(info.path):
+        yield from _planar(animation.read(info.path), info, first)
+        return
     if first > 0:
         with _open(info.path) as container:
             shown = _seek(container, info, first, threads)
@@ -127,8 +157,7 @@ def read_frames(info: VideoInfo, first: int = 0, threads: int = 0) -> Iterator[F
                 return
     with _open(info.path) as container:
         stream = _video_stream(info.path, container)
-        _use_threads(stream, threads)
-        yield from _planar(timed(container, stream, info.start, info.fps), info, first)
+        yield from _planar(_timed(container, stream, info, threads), info, first)
 
 
 def _open(path: Path) -> InputContainer:
@@ -155,9 +184,12 @@ def _video_stream(path: Path, container: InputContainer) -> av.VideoStream:
     return best if isinstance(best, av.VideoStream) and best in moving else moving[0]
 
 
-def _use_threads(stream: av.VideoStream, threads: int) -> None:
+def _timed(
+    container: InputContainer, stream: av.VideoStream, info: VideoInfo, threads: int
+) -> Iterator[Timed]:
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = threads
+    return timed(decoded(container, stream, info.interlaced), info.start, info.fps)
 
 
 def _rate(stream: av.VideoStream) -> Fraction:
@@ -182,47 +214,20 @@ def _displayed_size(path: Path, frame: av.VideoFrame) -> tuple[int, int]:
     return (height, width) if quarter_turns(frame) % 2 else (width, height)
 
 
-def _end(
-    path: Path,
-    container: InputContainer,
-    stream: av.VideoStream,
-    start: float,
-    fps: Fraction,
-) -> float:
-    """Return when the last frame ends, in seconds on the file's clock."""
-    base = stream.time_base
-    if container.format.name == INDEXED[0] and stream.duration and base is not None:
-        return float((stream.start_time or 0) * base + stream.duration * base)
-    end, packets = start, 0
-    with _open(path) as again:
-        track = again.streams[stream.index]
-        demuxed = again.demux(track)
-        while (packet := next_packet(demuxed)) is not None:
-            if not packet.size:
-                continue
-            packets += 1
-            if packet.pts is not None and packet.time_base is not None:
-                length = packet.duration * packet.time_base if packet.duration else 1 / fps
-                end = max(end, float(packet.pts * packet.time_base + length))
-    # Streams without timestamps count by packets.
-    return end if end > start else start + float(packets / fps)
-
-
 def _seek(
     container: InputContainer, info: VideoInfo, first: int, threads: int
 ) -> Iterator[Frame] | None:
     """Return the frames from `first` on by seeking, or None where that would not be exact."""
     stream = _video_stream(info.path, container)
-    if container.format.name not in INDEXED or stream.time_base is None:
+    if first >= info.frames or not info.indexed or stream.time_base is None:
         return None
-    _use_threads(stream, threads)
-    wanted = float(first / info.fps)
+    wanted = float(int(info.clock.ticks[first]) * info.clock.base)
     before = max(0.0, info.start + wanted - SEEK_MARGIN_SECONDS)
     try:
         container.seek(int(before / stream.time_base), stream=stream)
     except av.FFmpegError:
         return None
-    frames = timed(container, stream, info.start, info.fps)
+    frames = _timed(container, stream, info, threads)
     begin = next(frames, None)
     if begin is None or begin.frame.pts is None or begin.time > wanted or begin.frame.is_corrupt:
         return None
@@ -230,7 +235,7 @@ def _seek(
 
 
 def _planar(frames: Iterable[Timed], info: VideoInfo, first: int) -> Iterator[Frame]:
-    for frame in constant_rate(frames, info.fps, info.duration, first):
+    for frame in on_screen(frames, info.clock, first):
         yield planar(frame, info.width, info.height)
 
 
@@ -240,9 +245,7 @@ def _probe_photo(path: Path) -> VideoInfo:
         path=path,
         width=frame.shape[1],
         height=frame.shape[0] * 2 // 3,
-        fps=USUAL_FPS,
-        duration=float(1 / USUAL_FPS),
-        frames=1,
+        clock=constant(USUAL_FPS, 1),
         start=0.0,
         has_audio=False,
         photo=True,
@@ -254,4 +257,19 @@ def _photo(path: Path) -> Frame:
     picture = read_photo(path)
     if picture is None:
         raise InputError(f"{path} is a picture that cannot be decoded", "save it as PNG or JPEG")
-    return from_bgr(picture)
+    return from_rgb(picture)
+
+
+def _probe_animation(path: Path) -> VideoInfo:
+    clock, width, height = animation.probe(path)
+    check_size(path, width, height)
+    return VideoInfo(
+        path=path,
+        width=width // 2 * 2,
+        height=height // 2 * 2,
+        clock=clock,
+        start=0.0,
+        has_audio=False,
+        photo=False,
+        colour=FROM_RGB,
+    )

@@ -1,72 +1,90 @@
-"""Writing a film: frames and a speech file become H.264 and AAC in an MP4."""
+"""Writing a film: frames with their times, and sound, become a file of one encode."""
 
 from __future__ import annotations
 
 import subprocess
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import av
 import imageio_ffmpeg
 import numpy as np
 
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media.audio import GAP_SECONDS, track_number
+from lipgan_cli.engine.media.clock import Clock
+from lipgan_cli.engine.media.coding import Coding
 from lipgan_cli.engine.media.picture import Colour, Frame
 
-CRF = 18
-PRESET = "medium"
-AUDIO_BIT_RATE = "192k"
-UNTOLD = Colour()
+BROKEN = (OSError, av.FFmpegError)
+"""What writing to an encoder that has gone raises."""
+FADE_SECONDS = 0.5
+"""How long sound takes to fade where it ends before the film."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What all frames of a film share."""
+
+    width: int  # pixels, even
+    height: int  # pixels, even
+    clock: Clock  # its rate and its ticks' length count; frames bring their own times
+    colour: Colour = Colour()
+    pixel_aspect: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True)
+class Ambience:
+    """The sound of a recording, laid under the speech."""
+
+    path: Path
+    start: float  # seconds on the file's own clock that are the film's 0
+    seconds: float  # how much of it
+    gain: float  # decibels
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The sound of a film: that of the speech's file itself, from its first sample on."""
+
+    path: Path
+    seconds: float  # cut or filled up with silence to this length
+    under: Ambience | None = None
 
 
 class VideoWriter:
-    """Encodes I420 frames of one size at a constant rate; picture and sound both start at 0.
+    """Encodes I420 frames of one size; picture and sound both start at 0.
 
-    The sound is that of the speech file itself, cut or padded with silence to `duration` seconds.
     `path` is written in place: give a temporary name.
 
     Raises:
-        InputError: the frame size is odd, or the speech file has no audio track.
+        InputError: the frame size is odd, or a file of the sound has no audio track.
         LipganError: the encoder fails, at a write or at the end.
     """
 
     def __init__(
-        self,
-        path: Path,
-        width: int,
-        height: int,
-        fps: Fraction,
-        audio: Path | None,
-        duration: float,
-        colour: Colour = UNTOLD,
-        pixel_aspect: Fraction = Fraction(1),
+        self, path: Path, picture: Picture, sound: Sound | None, coding: Coding = Coding()
     ) -> None:
+        width, height = picture.width, picture.height
         if width % 2 or height % 2:
             raise InputError(f"{width}x{height} is an odd frame size", "give an even one")
         self._shape = (height * 3 // 2, width)
-        source = [
-            *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"),
-            *("-r", str(fps), "-i", "pipe:0"),
-        ]
-        picture = [
-            *("-map", "0:v:0", "-vf", _tags(colour, pixel_aspect)),
-            *("-c:v", "libx264", "-crf", str(CRF), "-preset", PRESET, "-pix_fmt", "yuv420p"),
-        ]
-        sound: list[str] = []
-        if audio is not None:
-            source += ["-i", f"file:{audio.absolute()}"]
-            sound = [
-                *("-map", f"1:{track_number(audio)}", "-af", _aligned(duration)),
-                *("-c:a", "aac", "-b:a", AUDIO_BIT_RATE),
-            ]
+        self._base = picture.clock.base
         command = [
             *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y"),
-            *(*source, *picture, *sound),
-            *("-map_metadata", "-1", "-movflags", "+faststart"),
+            *("-copyts", "-f", "nut", "-i", "pipe:0"),
+            *(_sound(sound) if sound is not None else ()),
+            *("-map", "0:v:0", "-vf", _tags(picture)),
+            # Told twice, or FFV1 would get its bytes converted to TV range.
+            *(("-color_range", "pc") if picture.colour.range == 2 else ()),
+            *("-fps_mode", "passthrough", "-enc_time_base:v", "demux"),
+            *coding.options(path),
+            *("-map_metadata", "-1", "-map_chapters", "-1"),
             f"file:{path.absolute()}",
         ]
         # A file, because a full pipe that nobody reads would stop the encoder.
@@ -74,14 +92,22 @@ class VideoWriter:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints
         )
+        # NUT carries each frame's time; nothing is coded in it.
+        self._pipe = av.open(_Pipe(self._stdin), "w", format="nut")
+        self._stream = self._pipe.add_stream("rawvideo", rate=picture.clock.fps)
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = self._base
 
-    def write(self, frame: Frame) -> None:
-        """Append one frame, uint8 (height * 3 // 2, width)."""
+    def write(self, frame: Frame, tick: int) -> None:
+        """Append one frame, uint8 (height * 3 // 2, width), shown from `tick` on."""
         if frame.shape != self._shape:
             raise ValueError(f"the frame is {frame.shape}, the film {self._shape}")
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="yuv420p")
+        picture.pts, picture.time_base = tick, self._base
         try:
-            self._pipe.write(np.ascontiguousarray(frame).data)
-        except OSError as error:
+            self._pipe.mux(self._stream.encode(picture))
+        except BROKEN as error:
             raise self._failure() from error
 
     def __enter__(self) -> Self:
@@ -96,8 +122,10 @@ class VideoWriter:
         try:
             if kind is not None:
                 self._process.kill()
-            with suppress(OSError):  # the encoder may have gone; its exit code says so
+            with suppress(*BROKEN):  # the encoder may have gone; its exit code says so
                 self._pipe.close()
+            with suppress(OSError):
+                self._stdin.close()
             if self._process.wait() and kind is None:
                 raise self._failure()
         finally:
@@ -106,11 +134,13 @@ class VideoWriter:
             self._complaints.close()
 
     @property
-    def _pipe(self) -> IO[bytes]:
+    def _stdin(self) -> IO[bytes]:
         assert self._process.stdin is not None
         return self._process.stdin
 
     def _failure(self) -> LipganError:
+        with suppress(OSError):
+            self._stdin.close()
         code = self._process.wait()
         self._complaints.seek(0)
         lines = self._complaints.read().decode("utf-8", "replace").split("\n")
@@ -119,18 +149,42 @@ class VideoWriter:
         return LipganError(f"the video cannot be written: {reason}")
 
 
-def _tags(colour: Colour, pixel_aspect: Fraction) -> str:
+class _Pipe:
+    """The one method of a pipe that the muxer needs: a file that can seek is written otherwise."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+
+    def write(self, data: bytes) -> int:
+        return self._pipe.write(data)
+
+
+def _tags(picture: Picture) -> str:
     """Return the filters that say how the bytes are to be shown, without touching them."""
+    colour, aspect = picture.colour, picture.pixel_aspect
     return (
         f"setparams=range={colour.range}:colorspace={colour.matrix}"
         f":color_primaries={colour.primaries}:color_trc={colour.transfer}"
-        f",setsar={pixel_aspect.numerator}/{pixel_aspect.denominator}"
+        f",setsar={aspect.numerator}/{aspect.denominator}"
     )
 
 
-def _aligned(duration: float) -> str:
-    """Return the filters that start the sound at 0, fill its gaps and give it the film's length."""
-    return (
-        f"asetpts=PTS-STARTPTS,aresample=async=1:min_hard_comp={GAP_SECONDS}"
-        f",apad=whole_dur={duration:.6f},atrim=end={duration:.6f}"
-    )
+def _sound(sound: Sound) -> list[str]:
+    """Return the inputs of the sound and the filters that lay it on the film."""
+    end = f"apad=whole_dur={sound.seconds:.6f},atrim=end={sound.seconds:.6f}"
+    filled = f"aresample=async=1:min_hard_comp={GAP_SECONDS}:first_pts=0"
+    inputs = ["-i", f"file:{sound.path.absolute()}"]
+    filters = f"[1:{track_number(sound.path)}]asetpts=PTS-STARTPTS,{filled},{end}"
+    if sound.under is not None:
+        under = sound.under
+        inputs += ["-i", f"file:{under.path.absolute()}"]
+        stop = under.start + under.seconds
+        fade = max(0.0, under.seconds - FADE_SECONDS)
+        filters += (
+            f"[speech];[2:{track_number(under.path)}]"
+            f"atrim=start={under.start:.6f}:end={stop:.6f},asetpts=PTS-{under.start:.6f}/TB,"
+            f"{filled},volume={under.gain:.3f}dB,afade=out:start_time={fade:.6f}"
+            f":duration={FADE_SECONDS},{end}[under];"
+            "[speech][under]amix=inputs=2:duration=first:normalize=0"
+        )
+    return [*inputs, "-filter_complex", f"{filters}[sound]", "-map", "[sound]"]

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media.faces import HogDetector, region, squares, track
-from lipgan_cli.engine.media.video import Frame, VideoInfo, luma, probe, read_frames, to_rgb
+from lipgan_cli.engine.media.choice import Position, choose
+from lipgan_cli.engine.media.detectors import HogDetector
+from lipgan_cli.engine.media.faces import region, squares
+from lipgan_cli.engine.media.tracks import find_tracks
+from lipgan_cli.engine.media.video import Frame, VideoInfo, probe, read_frames, to_rgb
 from lipgan_cli.engine.metrics.image import (
     PairFigures,
     PairSummary,
@@ -63,7 +66,8 @@ def _check(real: VideoInfo, generated: VideoInfo) -> None:
 
     if (real.width, real.height) != (generated.width, generated.height):
         raise differ("size", f"{real.width}x{real.height}", f"{generated.width}x{generated.height}")
-    if real.fps != generated.fps:
+    constant = real.clock.constant and generated.clock.constant
+    if constant and real.fps != generated.fps:
         raise differ("rate", f"{float(real.fps):g} fps", f"{float(generated.fps):g} fps")
     if abs(real.frames - generated.frames) > LENGTH_SLACK:
         raise differ("length", f"{real.frames:,} frames", f"{generated.frames:,} frames")
@@ -74,12 +78,14 @@ def _mouths(real: VideoInfo, progress: Progress) -> list[Region | None]:
 
     def watched() -> Iterator[NDArray[np.uint8]]:
         for frame in read_frames(real):
-            yield luma(frame)
+            yield frame
             task.advance()
 
     with progress.task("finding the mouth", real.frames, "frames") as task:
-        boxes = track(watched(), HogDetector())
-    mouths = [_mouth(square, real) for square in squares(boxes, float(real.fps))]
+        found = find_tracks(watched(), HogDetector())
+    boxes = choose(found, Position.LARGEST, (real.width, real.height))[:, :4]
+    steady = squares(boxes, float(real.fps), found.cuts)
+    mouths = [_mouth(square, real) for square in steady]
     missing = sum(mouth is None for mouth in mouths)
     if missing:
         progress.note(f"{real.path}: no mouth to measure in {missing:,} of {len(mouths):,} frames")

@@ -1,0 +1,68 @@
+"""The points of a face: jaw, brows, nose, eyes and mouth, by dlib's 68-point predictor."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.detectors import Box, Luma
+from lipgan_cli.engine.paths import require_file
+
+PREDICTOR = "shape_predictor_68_face_landmarks.dat"
+
+JAW = slice(0, 17)  # from ear to ear, the chin's tip in the middle
+BROWS = slice(17, 27)
+NOSE = slice(27, 36)
+NOSTRILS = slice(31, 36)  # the nose's lower edge
+EYES = slice(36, 48)
+LIPS = slice(48, 60)  # outer edge
+INNER_LIPS = slice(60, 68)
+
+
+def find_model(file: str) -> Path | None:
+    """Return the path of a dlib model in the installed face_recognition_models, None without it.
+
+    The package is not imported: older ones need pkg_resources.
+    """
+    package = find_spec("face_recognition_models")
+    if package is None or package.submodule_search_locations is None:
+        return None
+    for folder in package.submodule_search_locations:
+        path = Path(folder) / "models" / file
+        if path.is_file():
+            return path
+    return None
+
+
+class Landmarks:
+    """Finds the 68 points of a face whose box is known.
+
+    Raises:
+        InputError: the model file is missing or not a dlib predictor of 68 points.
+    """
+
+    def __init__(self, path: Path) -> None:
+        require_file(path, "the landmark model")
+        hint = f"give dlib's {PREDICTOR}"
+        try:
+            self._predictor = dlib.shape_predictor(str(path))
+        except RuntimeError as error:
+            raise InputError(f"{path} is not a dlib landmark model", hint) from error
+        blank = np.zeros((16, 16), np.uint8)
+        if self._predictor(blank, dlib.rectangle(0, 0, 15, 15)).num_parts != 68:
+            raise InputError(f"{path} is not a landmark model of 68 points", hint)
+
+    def points(self, luma: Luma, box: Box) -> NDArray[np.float64]:
+        """Return the points of the face in a box of a grey picture, (68, 2): x, y in pixels.
+
+        box: as the face detectors give it. A point is the middle of a pixel: (0, 0) is the first.
+        """
+        left, top, right, bottom = (round(side) for side in box)
+        rectangle = dlib.rectangle(left, top, right - 1, bottom - 1)
+        found = self._predictor(np.ascontiguousarray(luma), rectangle).parts()
+        return np.array([(point.x, point.y) for point in found], np.float64)

@@ -1,0 +1,149 @@
+"""Tracks: following every face through a film, from cut to cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipgan_cli.engine.media.detectors import FaceDetector
+from lipgan_cli.engine.media.identity import Embedding, Identity
+from lipgan_cli.engine.media.likeness import Likeness
+from lipgan_cli.engine.media.linking import Linker, Path
+from lipgan_cli.engine.media.looks import Searcher, Seen, first_look, looks_between
+from lipgan_cli.engine.media.picture import Frame
+from lipgan_cli.engine.media.scenes import scenes
+
+KEY_INTERVAL = 12  # frames between detections
+PASSING = 6  # frames: what is seen for less, beside other faces, is a fold, a hand or half a face
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One face that was followed through a scene."""
+
+    scene: int  # number of the scene
+    first: int  # number of the first frame
+    boxes: NDArray[np.float64]  # (n, 5) left, top, right, bottom, roll; NaN while hidden
+    best: int  # number of the frame that shows the face best
+    looks: tuple[Likeness, ...]  # of different moments
+    embedding: Embedding | None  # None where nobody was asked to identify it
+
+    @property
+    def last(self) -> int:
+        """Number of the last frame."""
+        return self.first + len(self.boxes) - 1
+
+    @property
+    def seen(self) -> NDArray[np.int64]:
+        """Numbers of the frames in which the face is seen."""
+        return self.first + np.flatnonzero(~np.isnan(self.boxes[:, 0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """All faces of a film."""
+
+    frames: int
+    cuts: NDArray[np.int64]  # (scenes,) first frame of each scene
+    tracks: tuple[Track, ...]  # in order of their first frames, then from left to right
+
+
+def find_tracks(
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    identify: Identity | None = None,
+    key_interval: int = KEY_INTERVAL,
+) -> Tracks:
+    """Follow every face through the I420 frames.
+
+    Faces are looked for on every `key_interval`-th frame and on both sides of a cut, and in between
+    by bisection where two looks disagree (found and lost, or moved); else boxes are interpolated. A
+    face goes on where place and looks agree, and stops where two people cannot be told apart. About
+    `key_interval` + 6 frames are held.
+    """
+    count = 0
+    cuts: list[int] = []
+    found: list[Track] = []
+    scene: _Scene | None = None
+    for frame, begins in scenes(frames):
+        if begins:
+            found += scene.tracks() if scene else []
+            scene = _Scene(len(cuts), count, frame, detector, identify, key_interval)
+            cuts.append(count)
+        else:
+            assert scene is not None
+            scene.add(frame)
+        count += 1
+    found += scene.tracks() if scene else []
+    return Tracks(count, np.array(cuts, np.int64), tuple(found))
+
+
+class _Scene:
+    """Follows the faces between two cuts."""
+
+    def __init__(
+        self,
+        number: int,
+        first: int,
+        frame: Frame,
+        detector: FaceDetector,
+        identify: Identity | None,
+        key_interval: int,
+    ) -> None:
+        self._number = number
+        self._interval = key_interval
+        self._identify = identify
+        self._searcher = Searcher(detector)
+        self._linker = Linker(key_interval)
+        self._waiting = [frame]  # the last key frame and those after it
+        self._look = first_look(frame, first, self._searcher)
+        self._linker.link(self._look, self._embedder(frame))
+
+    def add(self, frame: Frame) -> None:
+        """Take the scene's next frame."""
+        self._waiting.append(frame)
+        if len(self._waiting) > self._interval:
+            self._advance()
+
+    def tracks(self) -> list[Track]:
+        """Return the scene's tracks, after its last frame."""
+        if len(self._waiting) > 1:
+            self._advance()
+        tracks = [_track(path, self._number) for path in _lasting(self._linker.paths)]
+        return sorted(tracks, key=lambda track: (track.first, track.boxes[0, 0]))
+
+    def _advance(self) -> None:
+        known = self._linker.expected(self._look.frame)
+        for look in looks_between(self._waiting, self._look, self._searcher, known):
+            frame = self._waiting[look.frame - self._look.frame]
+            self._linker.link(look, self._embedder(frame))
+        self._look = look
+        self._waiting = self._waiting[-1:]
+
+    def _embedder(self, frame: Frame) -> Callable[[Seen], Embedding | None]:
+        identify = self._identify
+        return lambda seen: identify.embed(frame, seen.face) if identify else None
+
+
+def _lasting(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths without those that pass beside others."""
+    return [path for path in paths if path.span >= PASSING] or list(paths)
+
+
+def _track(path: Path, scene: int) -> Track:
+    """Return a path with the frames between its looks filled."""
+    first = path.places[0].frame
+    boxes = np.full((path.span, 5), np.nan)
+    for place in path.places:
+        boxes[place.frame - first] = place.row
+    for before, after in pairwise(path.places):
+        if after.look == before.look + 1:  # else a look in between did not find the face
+            part = np.linspace(0, 1, after.frame - before.frame + 1)[:, None]
+            filled = before.row + part * (after.row - before.row)
+            boxes[before.frame - first : after.frame - first + 1] = filled
+    best = max(path.places, key=lambda place: place.quality)
+    return Track(scene, first, boxes, best.frame, tuple(path.gallery), path.embedding())

@@ -1,0 +1,270 @@
+"""`lipgan sync`: a face and a speech become a video of that face speaking it.
+
+The face video is read twice: once to find the faces, once to paint. Neither reading holds more than
+a few frames, so that memory does not grow with the picture's length.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.choices import Fit
+from lipgan_cli.engine.media.film import spans
+from lipgan_cli.engine.media.footage import Footage, open_footage
+from lipgan_cli.engine.media.loudness import loudness
+from lipgan_cli.engine.media.playback import Playlist, ahead, playlist
+from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
+from lipgan_cli.engine.paths import atomic_path
+from lipgan_cli.engine.progress import Listener, Progress, listening
+from lipgan_cli.engine.sync.options import Span, SyncOptions, SyncSummary, check
+from lipgan_cli.engine.sync.painter import FacePainter, Painter
+from lipgan_cli.engine.sync.sheets import ContactSheet
+from lipgan_cli.engine.sync.speech import Speech, read_speech
+from lipgan_cli.engine.sync.stopwatch import Stopwatch
+from lipgan_cli.engine.sync.survey import Survey, survey
+
+__all__ = ["SyncOptions", "SyncSummary", "sync"]
+
+SURVEYED_SECONDS = 10
+"""The faces are sought in whole pieces of this length, so that a speech that is a little longer or
+shorter finds what an earlier run has kept."""
+READY = 8
+"""Finished frames that wait for the encoder."""
+
+
+def sync(options: SyncOptions, progress: Progress | Listener | None = None) -> SyncSummary:
+    """Make the face speak: floor(seconds of speech * fps + 0.5) frames, with the speech's sound.
+
+    A video of a varying rate keeps its times; a photo becomes a video at 25 fps. Frames without a
+    face stay as they are. `progress` may be a function of (step, done, total).
+
+    Raises:
+        InputError: something given cannot be used, or there is no face.
+        LipganError: the video cannot be written.
+    """
+    started = time.monotonic()
+    listener = listening(progress)
+    check(options)
+    job = prepare(options, listener)
+    sheet = None if options.sheet is None else ContactSheet(len(job.shown))
+    write(job, options, sheet, listener)
+    if sheet is not None:
+        sheet.save(Path(str(options.sheet)), options.force)
+    return _summary(job, options, time.monotonic() - started)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything that is known before the first frame is painted."""
+
+    footage: Footage
+    speech: Speech
+    found: Survey
+    shown: Playlist
+    missing: tuple[Span, ...]  # shown without a face, in seconds of the face video
+    painter: Painter
+    watch: Stopwatch
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long the film will be."""
+        clock = self.footage.clock
+        if clock.constant:
+            return len(self.shown) / clock.fps
+        last = int(self.shown.places[-1])
+        lasts = int(clock.ticks[last + 1] - clock.ticks[last])
+        return min(self.speech.seconds, (int(self.shown.ticks[-1]) + lasts) * clock.base)
+
+    @property
+    def begins(self) -> float:
+        """Seconds of the face video at which the footage begins."""
+        return self.footage.start - self.footage.info.start
+
+    @property
+    def face_pixels(self) -> int:
+        """Median side of the square that is painted."""
+        return round(float(np.nanmedian(self.found.film.squares[:, 2])))
+
+    @property
+    def repeated(self) -> int:
+        """How many frames show a frame of the face video again."""
+        return len(self.shown) - len(np.unique(self.shown.places))
+
+
+def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Job:
+    """Read the speech, find who speaks and load the network, which takes place at the same time.
+
+    With `fresh` the faces are sought even where an earlier run has found them.
+
+    Raises:
+        InputError: something given cannot be used, or there is no face.
+    """
+    watch = Stopwatch()
+    with ThreadPoolExecutor(1, "network") as pool:
+        footage = open_footage(Path(options.face), _exact(options.start), _exact(options.end))
+        with watch.step("hear the speech"):
+            speech = read_speech(Path(options.speech), options.av_offset_ms / 1000)
+        shown = _playlist(footage, speech, options.fit)
+        network = pool.submit(_network, options)
+        with watch.step("find the faces"):
+            found = survey(footage, _surveyed(footage, shown), options, progress, fresh)
+        if found.film.frames <= shown.places.max():  # fewer could be decoded
+            footage = footage.cut(found.film.frames)
+            shown = _playlist(footage, speech, options.fit)
+        missing = _missing(footage, found, shown, options, progress)
+        with watch.step("wait for the network"):
+            painter = Painter(
+                footage=footage,
+                film=found.film,
+                speech=speech,
+                galleries=found.galleries,
+                network=network.result(),
+                blend=options.blend,
+                batch=options.batch,
+                watch=watch,
+            )
+    return Job(footage, speech, found, shown, missing, painter, watch)
+
+
+def _exact(seconds: float | Fraction | None) -> Fraction | None:
+    return None if seconds is None else Fraction(seconds)
+
+
+def _network(options: SyncOptions) -> FacePainter:
+    """Load the network; torch is loaded here, beside the search for faces."""
+    from lipgan_cli.engine.gan.device import choose_device
+    from lipgan_cli.engine.gan.inference import Animator
+
+    weights = None if options.weights is None else Path(options.weights)
+    return Animator.load(weights, choose_device(options.device))
+
+
+def _playlist(footage: Footage, speech: Speech, fit: Fit) -> Playlist:
+    """Return how the footage is played for the speech.
+
+    Raises:
+        InputError: the speech is shorter than half a frame, or as long as `fit` allows it not.
+    """
+    clock = footage.clock
+    lasts = clock.duration
+    if fit is Fit.ERROR and not footage.info.photo and abs(lasts - speech.seconds) > 1 / clock.fps:
+        raise InputError(
+            f"the face video lasts {float(lasts):.2f} s, the speech {float(speech.seconds):.2f} s",
+            "choose another --fit, or cut the video with --start and --end",
+        )
+    # A photo has no length of its own.
+    shown = playlist(clock, speech.seconds, Fit.FREEZE if footage.info.photo else fit)
+    if not len(shown):
+        raise InputError(
+            f"{speech.path} has only {float(speech.seconds):.3f} s of sound",
+            "give a longer speech",
+        )
+    return shown
+
+
+def _surveyed(footage: Footage, shown: Playlist) -> int:
+    """Return in how many frames the faces are sought."""
+    clock = footage.clock
+    needed = int(clock.ticks[shown.places.max() + 1]) * clock.base
+    pieces = math.ceil(needed / SURVEYED_SECONDS)
+    return min(clock.frames, math.ceil(clock.position(pieces * SURVEYED_SECONDS)))
+
+
+def _missing(
+    footage: Footage, found: Survey, shown: Playlist, options: SyncOptions, progress: Progress
+) -> tuple[Span, ...]:
+    """Return and tell the spans of the face video that are shown without a face.
+
+    Raises:
+        InputError: there are some, and `strict` wants none.
+    """
+    used = np.zeros(found.film.frames, np.bool_)
+    used[shown.places] = True
+    begun = footage.start - footage.info.start
+    missing = tuple(
+        (begun + first, begun + last) for first, last in spans(found.film.missing & used, footage)
+    )
+    path = footage.info.path
+    for first, last in missing:
+        told = f"{path}: no face from {first:.2f} s to {last:.2f} s"
+        if options.strict:
+            raise InputError(told, "leave out --strict, or cut the video with --start and --end")
+        progress.note(f"{told}, left as it is")
+    return missing
+
+
+def write(job: Job, options: SyncOptions, sheet: ContactSheet | None, progress: Progress) -> None:
+    """Paint the film and write it.
+
+    Raises:
+        LipganError: it cannot be written.
+    """
+    info, clock = job.footage.info, job.footage.clock
+    picture = Picture(info.width, info.height, clock, info.colour, info.pixel_aspect)
+    sound = Sound(job.speech.path, float(job.seconds), _ambience(job, options))
+    with (
+        atomic_path(Path(options.output), options.force) as temporary,
+        VideoWriter(temporary, picture, sound, options.coding) as writer,
+        progress.task("speaking", len(job.shown), "frames") as task,
+        closing(ahead(job.painter.frames(job.shown), READY)) as painted,
+    ):
+        for number, (frame, tick) in enumerate(painted):
+            with job.watch.step("wait for the encoder"):
+                writer.write(frame, tick)
+            if sheet is not None and sheet.wants(number):
+                square = job.found.film.squares[job.shown.places[number]]
+                sheet.add(frame, square, float(tick * clock.base))
+            task.advance()
+
+
+def _ambience(job: Job, options: SyncOptions) -> Ambience | None:
+    """Return the face video's own sound, as far below the speech as it was asked for."""
+    if options.keep_audio is None or not job.footage.info.has_audio:
+        return None
+    seconds = float(min(job.footage.clock.duration, job.seconds))
+    samples = job.footage.sound(seconds)
+    own = None if samples is None else loudness(samples)
+    if own is None or job.speech.loudness is None:
+        gain = -options.keep_audio
+    else:  # never made louder: what is quiet would become noise
+        gain = min(0.0, job.speech.loudness - options.keep_audio - own)
+    return Ambience(job.footage.info.path, job.footage.start, seconds, gain)
+
+
+def cut_times(job: Job) -> tuple[float, ...]:
+    """Return when other scenes begin, in seconds of the face video."""
+    begun = job.footage.clock.seconds(job.found.film.cuts[1:]) + job.begins
+    return tuple(begun.tolist())
+
+
+def _summary(job: Job, options: SyncOptions, elapsed: float) -> SyncSummary:
+    info = job.footage.info
+    return SyncSummary(
+        output=Path(options.output),
+        frames=len(job.shown),
+        fps=info.fps,
+        variable_rate=not info.clock.constant,
+        seconds=float(job.seconds),
+        width=info.width,
+        height=info.height,
+        face_pixels=job.face_pixels,
+        people=job.found.people,
+        cuts=cut_times(job),
+        without_face=job.missing,
+        silence=job.speech.silences(),
+        repeated=job.repeated,
+        cached=job.found.cached,
+        sheet=None if options.sheet is None else Path(options.sheet),
+        elapsed=elapsed,
+        speed=float(job.seconds) / elapsed,
+        steps=job.watch.seconds,
+    )

@@ -1,0 +1,129 @@
+"""What can be asked of `sync`, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.choices import (
+    DEFAULT_BLEND,
+    DEFAULT_DETECTOR,
+    DEFAULT_FIT,
+    Blend,
+    Codec,
+    Detector,
+    Fit,
+)
+from lipgan_cli.engine.media.coding import Coding
+from lipgan_cli.engine.paths import check_output, require_file
+
+Span = tuple[float, float]  # seconds: the first, and the one after the last
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """The face, the speech, where to, and how; every path may be text."""
+
+    face: Path | str
+    speech: Path | str
+    output: Path | str
+    weights: Path | str | None = None  # None: those that came with the install
+    device: str | None = None  # None: the best one here
+    person: str = "largest"  # left, right, center, a number, x,y in pixels, or a picture
+    fit: Fit = DEFAULT_FIT
+    start: float | Fraction | None = None  # seconds of the face video
+    end: float | Fraction | None = None
+    av_offset_ms: float = 0.0  # by how much the sound comes later than the mouth
+    blend: Blend = DEFAULT_BLEND
+    detector: Detector = DEFAULT_DETECTOR
+    codec: Codec | None = None  # None: the output's usual one
+    crf: int | None = None
+    preset: str | None = None
+    keep_audio: float | None = None  # decibels below the speech
+    strict: bool = False  # a frame without a face is an error
+    sheet: Path | str | None = None  # a contact sheet of the result
+    cache: bool = True
+    force: bool = False
+    batch: int = 16  # frames painted at once
+
+    @property
+    def coding(self) -> Coding:
+        return Coding(self.codec, self.crf, self.preset)
+
+
+@dataclass(frozen=True)
+class SyncSummary:
+    """What was made."""
+
+    output: Path
+    frames: int
+    fps: Fraction
+    variable_rate: bool
+    seconds: float
+    width: int
+    height: int
+    face_pixels: int  # median side of the square that is painted
+    people: int  # in the face video
+    cuts: tuple[float, ...]  # seconds of the face video
+    without_face: tuple[Span, ...]  # of the face video
+    silence: tuple[Span, ...]  # of the speech
+    repeated: int  # frames that show a frame of the face video again
+    cached: bool  # whether the faces had been found by an earlier run
+    sheet: Path | None
+    elapsed: float  # seconds
+    speed: float  # seconds of video per second
+    steps: dict[str, float]  # seconds: how long each took; they overlap
+
+
+LONGEST_OFFSET_MS = 10_000
+
+
+def check(options: SyncOptions) -> None:
+    """Check all that can be checked without decoding anything.
+
+    Raises:
+        InputError: an input is missing or no file; the output cannot be written, exists without
+            `force`, is one of the inputs, or has a suffix that no container has; a number is out of
+            its range.
+    """
+    inputs = {"the face": Path(options.face), "the speech": Path(options.speech)}
+    if options.weights is not None:
+        inputs["the weights file"] = Path(options.weights)
+    for what, path in inputs.items():
+        require_file(path, what)
+    output = Path(options.output)
+    options.coding.check(output)
+    outputs = [output] if options.sheet is None else [output, Path(options.sheet)]
+    for made in outputs:
+        for what, path in inputs.items():
+            if made.exists() and made.samefile(path):
+                raise InputError(
+                    f"{made} is {what} itself, which would be overwritten", "give another output"
+                )
+        if made.is_dir():
+            raise InputError(f"{made} is a folder", "give the name of a file")
+        check_output(made, options.force)
+    if len(outputs) == 2 and outputs[1].suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{outputs[1]} does not end in .png or .jpg", "name the sheet so")
+    _check_numbers(options)
+
+
+def _check_numbers(options: SyncOptions) -> None:
+    start, end = options.start or 0, options.end
+    if not 0 <= start < float("inf") or not (end is None or start < end):
+        until = "its end" if end is None else f"{float(end):g} s"
+        raise InputError(
+            f"there is nothing from {float(start):g} s to {until}",
+            "give --start and --end in seconds, the start first",
+        )
+    if not abs(options.av_offset_ms) <= LONGEST_OFFSET_MS:
+        raise InputError(
+            f"an offset of {options.av_offset_ms:g} ms",
+            f"give {-LONGEST_OFFSET_MS} to {LONGEST_OFFSET_MS}",
+        )
+    if options.keep_audio is not None and not 0 <= options.keep_audio <= 100:
+        raise InputError(
+            f"a recording's sound {options.keep_audio:g} dB below the speech", "give 0 to 100"
+        )

@@ -1,0 +1,153 @@
+"""Painting: the frames of the film, one after the other, with a mouth that speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.media.blend import crop, paste
+from lipgan_cli.engine.media.choices import Blend
+from lipgan_cli.engine.media.faces import region
+from lipgan_cli.engine.media.film import Film
+from lipgan_cli.engine.media.footage import Footage
+from lipgan_cli.engine.media.picture import Frame
+from lipgan_cli.engine.media.playback import Playlist, ahead, play
+from lipgan_cli.engine.media.references import Gallery
+from lipgan_cli.engine.sync.speech import Speech
+from lipgan_cli.engine.sync.stopwatch import Stopwatch
+
+SKIPPED = 50
+"""Frames that are decoded and passed over rather than sought behind."""
+
+Faces = NDArray[np.uint8]  # RGB (B, 96, 96, 3)
+
+
+class FacePainter(Protocol):
+    """The network: pictures and sound in, pictures out."""
+
+    def faces(
+        self,
+        reference: Faces,
+        target: Faces,
+        windows: NDArray[np.float32],
+        keys: Sequence[int] | None = None,
+    ) -> Faces:
+        """Paint target faces that speak `windows` (B, 80, 27); see `Animator.faces`."""
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A copy of a frame of the footage that is to be painted."""
+
+    frame: Frame
+    place: int  # its number in the footage
+    time: float  # seconds of the film at which it is shown
+
+
+@dataclass(frozen=True, eq=False)
+class Painter:
+    """Paints the mouth of one film."""
+
+    footage: Footage
+    film: Film
+    speech: Speech
+    galleries: tuple[Gallery, ...]  # of each run
+    network: FacePainter
+    blend: Blend
+    batch: int  # frames painted at once
+    watch: Stopwatch
+
+    def frames(self, shown: Playlist) -> Iterator[tuple[Frame, int]]:
+        """Yield the finished frames and when they are shown, in ticks of the footage's clock."""
+        base = float(self.footage.clock.base)
+        repeats = len(np.unique(shown.places)) < len(shown)
+        opening = self._opening(shown)
+        with closing(ahead(play(self.footage.read, shown.places), 2 * self.batch)) as source:
+            for first in range(0, len(shown), self.batch):
+                numbers = range(first, min(first + self.batch, len(shown)))
+                times = shown.ticks[numbers] * base
+                under = [
+                    _Layer(frame.copy(), int(shown.places[number]), float(time))
+                    for number, frame, time in zip(
+                        numbers, islice(source, self.batch), times, strict=True
+                    )
+                ]
+                over = {
+                    number: _Layer(opening[place].copy(), place, float(time))
+                    for number, time in zip(numbers, times, strict=True)
+                    if (place := int(shown.incoming[number])) >= 0
+                }
+                self._paint([*under, *over.values()], repeats)
+                for number, layer in zip(numbers, under, strict=True):
+                    if number in over:
+                        _mix(layer.frame, over[number].frame, float(shown.share[number]))
+                    yield layer.frame, int(shown.ticks[number])
+
+    def _opening(self, shown: Playlist) -> list[Frame]:
+        """Return the footage's first frames as far as they fade in over others."""
+        return list(islice(self.footage.read(0), int(shown.incoming.max(initial=-1)) + 1))
+
+    def _paint(self, layers: Sequence[_Layer], repeats: bool) -> None:
+        """Paint the speaking face into frames."""
+        film = self.film
+        work = [layer for layer in layers if film.opacity[layer.place] > 0]
+        if not work:
+            return
+        colour = self.footage.info.colour
+        squares = [region(film.squares[layer.place]) for layer in work]
+        places = [layer.place for layer in work]
+        with self.watch.step("cut"):
+            targets = [crop(layer.frame, s, colour) for layer, s in zip(work, squares, strict=True)]
+            references = [self._reference(*pair) for pair in zip(places, targets, strict=True)]
+            windows = self.speech.windows(np.array([layer.time for layer in work]))
+        with self.watch.step("generate"):
+            painted = self.network.faces(
+                np.stack(references), np.stack(targets), windows, places if repeats else None
+            )
+        with self.watch.step("blend"):
+            for layer, square, target, face in zip(work, squares, targets, painted, strict=True):
+                feathered = self.blend is Blend.FEATHER
+                opacity = float(film.opacity[layer.place]) if feathered else 1.0
+                paste(layer.frame, square, face, target, self.blend, opacity, colour)
+
+    def _reference(self, place: int, target: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        gallery = self.galleries[self.film.runs[place]]
+        face: NDArray[np.uint8] = gallery.faces[gallery.nearest(target)]
+        return face
+
+
+def galleries(footage: Footage, film: Film) -> tuple[Gallery, ...]:
+    """Return the face crops that may show the network who is speaking, for each run.
+
+    Raises:
+        LipganError: a frame cannot be read a second time.
+    """
+    places = sorted({int(place) for places in film.references for place in places})
+    faces = dict(zip(places, _faces(footage, film, places), strict=True))
+    return tuple(Gallery.of([faces[place] for place in run.tolist()]) for run in film.references)
+
+
+def _faces(footage: Footage, film: Film, places: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the face crops of frames in ascending order."""
+    reader, at = footage.read(0), 0
+    for place in places:
+        if footage.info.indexed and place - at > SKIPPED:
+            reader, at = footage.read(place), place
+        frame = next(islice(reader, place - at, None), None)
+        if frame is None:
+            raise LipganError(f"{footage.info.path}: frame {place} cannot be read a second time")
+        at = place + 1
+        yield crop(frame, region(film.squares[place]), footage.info.colour)
+
+
+def _mix(frame: Frame, incoming: Frame, share: float) -> None:
+    """Let a frame fade in over another, in place."""
+    cv2.addWeighted(frame, 1 - share, incoming, share, 0, dst=frame)

@@ -1,0 +1,73 @@
+"""The speech as the network hears it, and where it is silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipgan_cli.engine.media.audio import (
+    COLUMNS_PER_SECOND,
+    SAMPLE_RATE,
+    mel_spectrogram,
+    mel_windows,
+    read_audio,
+)
+from lipgan_cli.engine.media.loudness import levelled, loudness
+from lipgan_cli.engine.media.voice import activity, hushed, stillness
+
+SHORTEST_SILENCE = 0.3  # seconds: a shorter one is a pause for breath
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """A speech, and when the mouth moves to it."""
+
+    path: Path
+    seconds: Fraction
+    loudness: float | None  # decibels of full scale, None where it is silent
+    offset: float  # seconds by which the sound comes later than the mouth
+    mel: NDArray[np.float32]  # (80, columns), silent where nobody speaks
+    spoken: NDArray[np.float32]  # (columns,) 0 to 1
+
+    def windows(self, times: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return what is heard around each time of the picture (seconds), (n, 80, 27)."""
+        return mel_windows(self.mel, times + self.offset)
+
+    def stillness(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how far the mouth is at rest at each time of the picture (seconds), 0 to 1."""
+        return stillness(self.spoken, times + self.offset)
+
+    def silences(self) -> tuple[tuple[float, float], ...]:
+        """Return the silences as (first second, second after the last)."""
+        still = np.concatenate([[False], self.spoken == 0, [False]])
+        edges = np.flatnonzero(np.diff(still.astype(np.int8))) / COLUMNS_PER_SECOND
+        pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        return tuple(
+            (first, min(last, float(self.seconds)))
+            for first, last in pairs
+            if last - first > SHORTEST_SILENCE
+        )
+
+
+def read_speech(path: Path, offset: float) -> Speech:
+    """Read a speech, at one loudness, `offset` seconds later than the mouth.
+
+    Raises:
+        InputError: there is no sound in the file.
+    """
+    samples = read_audio(path)
+    level = loudness(samples)
+    even = levelled(samples)
+    spoken = activity(even)
+    return Speech(
+        path,
+        Fraction(len(samples), SAMPLE_RATE),
+        level,
+        offset,
+        hushed(mel_spectrogram(even), spoken),
+        spoken,
+    )

@@ -1,0 +1,82 @@
+"""The points of a face: the right ones, in the picture's own pixels."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media import landmarks
+from lipgan_cli.engine.media.detectors import HogDetector
+from lipgan_cli.engine.media.landmarks import PREDICTOR, Landmarks, find_model
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Path:
+    path = find_model(PREDICTOR)
+    if path is None:
+        pytest.skip("no landmark model: face_recognition_models is not installed")
+    return path
+
+
+def test_the_points_lie_where_the_face_has_them(predictor: Path) -> None:
+    from skimage.data import astronaut
+
+    grey = astronaut()[..., 1].copy()
+    (box,) = HogDetector().detect(grey)
+    points = Landmarks(predictor).points(grey, box)
+    assert points.shape == (68, 2)
+    chin, mouth = points[8], points[landmarks.LIPS].mean(axis=0)
+    nose, eyes = points[30], points[landmarks.EYES].mean(axis=0)
+    assert eyes[1] < nose[1] < mouth[1] < chin[1]
+    for found, place in ((mouth, (223, 147)), (nose, (225, 126)), (chin, (221, 178))):
+        assert np.abs(found - place).max() < 5  # read off the picture
+
+
+def test_points_move_with_the_picture(predictor: Path) -> None:
+    from skimage.data import astronaut
+
+    grey = astronaut()[..., 1].copy()
+    (box,) = HogDetector().detect(grey)
+    finder = Landmarks(predictor)
+    moved = tuple(side - 40 for side in box)
+    shift = finder.points(grey, box) - finder.points(grey[40:, 40:], moved)
+    assert np.abs(shift - 40).max() <= 1
+
+
+def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.dat"
+    wrong.write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="not a dlib landmark model"):
+        Landmarks(wrong)
+    with pytest.raises(InputError, match="missing"):
+        Landmarks(tmp_path / "missing.dat")
+
+
+def test_a_model_of_five_points_is_refused() -> None:
+    path = find_model("shape_predictor_5_face_landmarks.dat")
+    if path is None:
+        pytest.skip("no landmark model: face_recognition_models is not installed")
+    with pytest.raises(InputError, match="68 points"):
+        Landmarks(path)
+
+
+def test_models_are_found_without_importing_their_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "face_recognition_models" / "models"
+    models.mkdir(parents=True)
+    (models.parent / "__init__.py").write_text("raise RuntimeError('imported')")
+    (models / "some.dat").write_bytes(b"1")
+    monkeypatch.delitem(sys.modules, "face_recognition_models", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_model("some.dat") == models / "some.dat"
+    assert find_model("other.dat") is None
+
+
+def test_without_the_package_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landmarks, "find_spec", lambda name: None)
+    assert find_model(PREDICTOR) is None
