@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,10 +12,12 @@ import av
 import numpy as np
 from PIL import Image, ImageSequence
 
+from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.clock import Clock, Timed, clock_of
-from lipgan_cli.engine.media.picture import on_white
+from lipgan_cli.engine.media.picture import check_size, on_white
 
 MILLISECOND = Fraction(1, 1000)
+DAMAGED = (OSError, ValueError, Image.DecompressionBombError)
 SHORTEST = 10  # ms; viewers show frames that name no time for about as long
 
 
@@ -25,20 +29,30 @@ def is_animated(path: Path) -> bool:
 
 
 def probe(path: Path) -> tuple[Clock, int, int]:
-    """Return the clock, the width and the height."""
+    """Return the clock, the width and the height; a damaged frame ends the film.
+
+    Raises:
+        InputError: there is no whole frame, or a side is longer than 8192 pixels.
+    """
     times, end = [], 0
-    with Image.open(path) as image:
-        size = image.size
-        for frame in ImageSequence.Iterator(image):
-            times.append(end)
-            end += _shown(frame)
-    return clock_of(times, end, MILLISECOND, ()), *size
+    with suppress(*DAMAGED), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a size that is refused just below
+        with Image.open(path) as image:
+            width, height = image.size
+            check_size(path, width, height)
+            for frame in ImageSequence.Iterator(image):
+                shown = _shown(frame)
+                times.append(end)
+                end += shown
+    if not times:
+        raise InputError(f"{path} has no frame that can be decoded", "check that it plays")
+    return clock_of(times, end, MILLISECOND, ()), width, height
 
 
 def read(path: Path) -> Iterator[Timed]:
-    """Yield the frames with their times, as RGB on white."""
+    """Yield the frames with their times, as RGB on white, up to the first damaged one."""
     begin = 0
-    with Image.open(path) as image:
+    with suppress(*DAMAGED), Image.open(path) as image:
         for frame in ImageSequence.Iterator(image):
             shown = _shown(frame)
             picture = on_white(np.asarray(frame.convert("RGBA")))
