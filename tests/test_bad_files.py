@@ -43,17 +43,19 @@ import contextlib, gc, io, json, os, resource, signal, sys, tempfile
 import dlib, imageio_ffmpeg, numpy as np
 from lipgan_cli import cli
 from lipgan_cli.engine import sync
+from lipgan_cli.engine.gan.inference import Animator
+from lipgan_cli.engine.media.audio import mel_spectrogram
 
 # What takes long to load is loaded once.
-sync.mel_spectrogram(np.zeros(16000, np.float32))
+mel_spectrogram(np.zeros(16000, np.float32))
 with contextlib.redirect_stderr(io.StringIO()):
     assert cli.run(["sync", __file__, __file__, "-o", "out.mp4"]) == 2
 
 class Mirror:  # a network that gives back the face that it is shown
-    def faces(self, reference, target, windows):
+    def faces(self, reference, target, windows, keys=None):
         return np.broadcast_to(target, (len(windows), 96, 96, 3)).copy()
 
-sync.Animator.load = lambda path, device: Mirror()
+Animator.load = lambda path, device: Mirror()
 seconds = int(sys.argv[1])
 gc.freeze()  # so that no child copies what it only looks at
 print("ready", flush=True)
@@ -686,7 +688,7 @@ def test_a_damaged_file_is_refused_or_used(run, good, tmp_path, role: str, name:
     path.write_bytes(USABLE[name](good))
     given = {"face": good / "face.png", "speech": good / "speech.wav", role: path}
     output = tmp_path / "out.mp4"
-    ended = run("sync", given["face"], given["speech"], "-o", output)
+    ended = run("sync", given["face"], given["speech"], "-o", output, "--quiet")
     assert ended.code in {0, 2}, ended.complained
     assert list((tmp_path / "scratch").iterdir()) == []
     left = {path, tmp_path / "scratch", tmp_path / "logs"}
@@ -694,8 +696,7 @@ def test_a_damaged_file_is_refused_or_used(run, good, tmp_path, role: str, name:
         assert_one_error(ended, path)
         assert set(tmp_path.iterdir()) == left
         return
-    assert ended.said == f"{output}\n"
-    assert all(" left as it is" in line for line in ended.complained.splitlines())
+    assert (ended.said, ended.complained) == (f"{output}\n", "")
     assert set(tmp_path.iterdir()) == left | {output}
     with av.open(str(output)) as container:
         assert sum(1 for _ in container.decode(video=0)) >= 1
@@ -704,7 +705,7 @@ def test_a_damaged_file_is_refused_or_used(run, good, tmp_path, role: str, name:
 def test_the_limit_leaves_room_for_what_is_good(run, good, tmp_path):
     for name in ("face.png", "film.mp4", "late.mp4"):
         output = tmp_path / f"{name}.out.mp4"
-        ended = run("sync", good / name, good / "film.mp4", "-o", output)
+        ended = run("sync", good / name, good / "film.mp4", "-o", output, "--quiet")
         assert (ended.code, ended.said, ended.complained) == (0, f"{output}\n", "")
 
 
