@@ -24,7 +24,7 @@ from lipgan_cli.engine.media.choices import (
 
 if TYPE_CHECKING:
     from lipgan_cli.engine.sync import SyncOptions, SyncSummary
-    from lipgan_cli.engine.sync.outlook import Outlook
+    from lipgan_cli.engine.sync.outlook import FoundFace, Outlook
 
 USAGE = "lipgan sync face.mp4 speech.wav -o out.mp4, or lipgan sync --demo -o out.mp4"
 
@@ -216,14 +216,7 @@ def _foresee(options: SyncOptions, quiet: bool, json: bool) -> None:
 def _lines(outlook: Outlook) -> list[tuple[str, str]]:
     rate = f"{float(outlook.fps):.6g} fps" + (", varying" if outlook.variable_rate else "")
     larger = outlook.face_pixels / 96
-    faces = [
-        (
-            f"face {face.number}",
-            f"at {face.x:.0f},{face.y:.0f}, {face.side:.0f} pixels, "
-            f"{face.seen[0]:.2f} to {face.seen[1]:.2f} s",
-        )
-        for face in outlook.faces
-    ]
+    faces = [(f"face {face.number}", _place(face)) for face in outlook.faces]
     return [
         ("video", f"{outlook.width}x{outlook.height}, {rate}"),
         ("result", f"{outlook.frames:,} frames, {outlook.seconds:.2f} s"),
@@ -236,6 +229,11 @@ def _lines(outlook: Outlook) -> list[tuple[str, str]]:
         ("expected time", f"{outlook.expected_seconds:.0f} s"),
         ("faces drawn in", str(outlook.sheet)),
     ]
+
+
+def _place(face: FoundFace) -> str:
+    first, last = face.seen
+    return f"at {face.x:.0f},{face.y:.0f}, {face.side:.0f} pixels, {first:.2f} to {last:.2f} s"
 
 
 def _spans(spans: Sequence[tuple[float, float]]) -> str:

@@ -40,7 +40,7 @@ from lipgan_cli.engine.media.picture import to_rgb
 from lipgan_cli.engine.media.playback import position
 from lipgan_cli.engine.media.video import luma, probe, read_frames
 
-SPEAKERS = ("s1", "s32", "s33", "s2", "s4", "s14")
+SPEAKERS = ("s1", "s32", "s33", "s2", "s4", "s14", "s34")
 CLIPS = 2  # of each speaker
 SILENT_RUN = 0.3  # seconds; shorter pauses are not judged
 SHARP = 0.02

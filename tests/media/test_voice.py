@@ -121,7 +121,7 @@ def test_a_hushed_mel_is_silent_where_nobody_speaks() -> None:
 
 def test_the_mouth_comes_to_rest_where_a_window_hears_no_speech() -> None:
     columns = np.zeros(80, np.float32)
-    columns[40] = 0.2
+    columns[39:42] = 0.4, 1, 0.4
     times = np.array([0.5, 0.5 + 1 / 80, 0.5 - 2 / 80, 0.5 + 5 / 80, 0.0, 9.0, -9.0])
     np.testing.assert_allclose(stillness(columns, times), [0, 0.2, 0.4, 1, 1, 1, 1])
     assert stillness(np.zeros(80, np.float32), times).tolist() == [1] * 7

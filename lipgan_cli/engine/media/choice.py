@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,10 +61,10 @@ def parse(text: str) -> Choice:
     numbers = _numbers(word)
     if len(numbers) == 2:
         return Point(*numbers)
-    if Path(text).is_file():
+    if os.path.isfile(text):  # noqa: PTH113 - Path.is_file() raises for some texts
         return Path(text)
     if Path(text).suffix:
-        raise InputError(f"no picture of a face at {text}", HINT)
+        raise InputError(f"no picture of a face: {text!r} is not a file", HINT)
     raise InputError(f"no way to choose a face: {text!r}", HINT)
 
 
@@ -249,19 +250,17 @@ def _by_reference(tracks: Tracks, path: Path, reference: Embedding | None) -> li
 
 
 def _away(person: Person, scene: int, point: Point) -> tuple[float, int]:
-    """Return how near a person comes to a point in a scene, in box sides, and when first.
+    """Return how near a person's box comes to a point in a scene, in its sides, and when first.
 
-    0 inside the box; infinite for who is not in the scene.
+    Infinite for who is not in the scene.
     """
     parts = [track for track in person if track.scene == scene]
     if not parts:
         return np.inf, 0
     squares = _squares(parts)
     frames = np.concatenate([track.seen for track in parts])
-    across, down = np.abs(squares[:, 0] - point.x), np.abs(squares[:, 1] - point.y)
-    sides = squares[:, 2]
-    inside = np.maximum(across, down) <= sides / 2
-    away = np.where(inside, 0, np.hypot(across, down) / sides)
+    gaps = np.abs(squares[:, :2] - (point.x, point.y)) - squares[:, 2:] / 2
+    away = np.hypot(*gaps.clip(min=0).T) / squares[:, 2]
     nearest = int(np.argmin(away))
     return float(away[nearest]), int(frames[nearest])
 

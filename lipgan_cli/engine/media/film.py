@@ -178,5 +178,5 @@ def spans(flags: NDArray[np.bool_], footage: Footage) -> tuple[tuple[float, floa
     """Return the spans of true frames as (first second, second after the last) of the footage."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     clock = footage.clock
-    times = [int(clock.ticks[min(edge, clock.frames)]) * float(clock.base) for edge in edges]
+    times = (clock.ticks[np.minimum(edges, clock.frames)] * float(clock.base)).tolist()
     return tuple(zip(times[::2], times[1::2], strict=True))

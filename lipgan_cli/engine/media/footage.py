@@ -40,7 +40,7 @@ class Footage:
         return self.info.start + float(begun[0])
 
     def read(self, first: int) -> Iterator[Frame]:
-        """Yield the part's I420 frames from frame `first` on; at a constant rate, beyond its end."""
+        """Yield the I420 frames from frame `first` of the part on, and those behind the part."""
         if self.photo is not None:
             return islice((self.photo,), first, None)
         return read_frames(self.info, self.first + first)

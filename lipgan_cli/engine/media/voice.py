@@ -98,7 +98,7 @@ def stillness(activity: NDArray[np.float32], times: NDArray[np.float64]) -> NDAr
     place of the generated one, which has just closed. Beyond the sound there is silence.
     """
     margin = WINDOW  # of silence on both sides of the sound
-    spoken = np.pad(activity > 0, margin)
+    spoken = np.pad(activity > 0.5, margin)
     if not spoken.any():
         return np.ones(len(times))
     away = distance_transform_edt(~spoken)

@@ -21,6 +21,7 @@ from lipgan_cli.engine.media.clock import Clock
 from lipgan_cli.engine.media.coding import Coding
 from lipgan_cli.engine.media.picture import Colour, Frame
 
+USUAL = Coding()
 BROKEN = (OSError, av.FFmpegError)
 """What writing to an encoder that has gone raises."""
 FADE_SECONDS = 0.5
@@ -68,7 +69,7 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, picture: Picture, sound: Sound | None, coding: Coding = Coding()
+        self, path: Path, picture: Picture, sound: Sound | None, coding: Coding = USUAL
     ) -> None:
         width, height = picture.width, picture.height
         if width % 2 or height % 2:

@@ -26,7 +26,7 @@ from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Listener, Progress, listening
 from lipgan_cli.engine.sync.options import Span, SyncOptions, SyncSummary, check
-from lipgan_cli.engine.sync.painter import FacePainter, Painter
+from lipgan_cli.engine.sync.painter import FacePainter, Painter, resting
 from lipgan_cli.engine.sync.sheets import ContactSheet
 from lipgan_cli.engine.sync.speech import Speech, read_speech
 from lipgan_cli.engine.sync.stopwatch import Stopwatch
@@ -122,12 +122,15 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
             shown = _playlist(footage, speech, options.fit)
         missing = _missing(footage, found, shown, options, progress)
         with watch.step("wait for the network"):
+            loaded = network.result()
+        with watch.step("find mouths at rest"):
             painter = Painter(
                 footage=footage,
                 film=found.film,
                 speech=speech,
                 galleries=found.galleries,
-                network=network.result(),
+                resting=resting(found.galleries, loaded),
+                network=loaded,
                 blend=options.blend,
                 batch=options.batch,
                 watch=watch,

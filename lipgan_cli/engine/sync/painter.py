@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.media.audio import BANDS, SILENCE, WINDOW
 from lipgan_cli.engine.media.blend import crop, paste
 from lipgan_cli.engine.media.choices import Blend
 from lipgan_cli.engine.media.faces import region
 from lipgan_cli.engine.media.film import Film
 from lipgan_cli.engine.media.footage import Footage
+from lipgan_cli.engine.media.mouth import fitted, openness
 from lipgan_cli.engine.media.picture import Frame
 from lipgan_cli.engine.media.playback import Playlist, ahead, play
 from lipgan_cli.engine.media.references import Gallery
@@ -27,6 +29,10 @@ from lipgan_cli.engine.sync.stopwatch import Stopwatch
 SKIPPED = 50
 """Frames that are decoded and passed over rather than sought behind."""
 
+CANDIDATES = 24
+"""Faces of a run among which the mouth at rest is looked for."""
+
+Face = NDArray[np.uint8]  # RGB (96, 96, 3)
 Faces = NDArray[np.uint8]  # RGB (B, 96, 96, 3)
 
 
@@ -54,12 +60,17 @@ class _Layer:
 
 @dataclass(frozen=True, eq=False)
 class Painter:
-    """Paints the mouth of one film."""
+    """Paints the mouth of one film.
+
+    Where nobody speaks, the recording's own mouth at rest, moved onto the face, takes the place of
+    what the network paints from silence, which a stranger's lips show.
+    """
 
     footage: Footage
     film: Film
     speech: Speech
     galleries: tuple[Gallery, ...]  # of each run
+    resting: tuple[Face | None, ...]  # of each run: its mouth at rest
     network: FacePainter
     blend: Blend
     batch: int  # frames painted at once
@@ -107,20 +118,35 @@ class Painter:
         with self.watch.step("cut"):
             targets = [crop(layer.frame, s, colour) for layer, s in zip(work, squares, strict=True)]
             references = [self._reference(*pair) for pair in zip(places, targets, strict=True)]
-            windows = self.speech.windows(np.array([layer.time for layer in work]))
+            times = np.array([layer.time for layer in work])
+            windows = self.speech.windows(times)
         with self.watch.step("generate"):
             painted = self.network.faces(
                 np.stack(references), np.stack(targets), windows, places if repeats else None
             )
+        stillness = self.speech.stillness(times)
         with self.watch.step("blend"):
-            for layer, square, target, face in zip(work, squares, targets, painted, strict=True):
+            for index, (layer, square, target) in enumerate(
+                zip(work, squares, targets, strict=True)
+            ):
+                face = self._rested(painted[index], layer.place, target, float(stillness[index]))
                 feathered = self.blend is Blend.FEATHER
                 opacity = float(film.opacity[layer.place]) if feathered else 1.0
                 paste(layer.frame, square, face, target, self.blend, opacity, colour)
 
-    def _reference(self, place: int, target: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _rested(self, painted: Face, place: int, target: Face, stillness: float) -> Face:
+        """Return a painted face with its mouth at rest, as far as nobody speaks."""
+        rest = self.resting[self.film.runs[place]]
+        if rest is None or stillness == 0:
+            return painted
+        moved, sure = fitted(rest, target)
+        part = stillness * sure
+        mixed = cv2.addWeighted(moved, part, painted, 1 - part, 0)
+        return mixed.astype(np.uint8, copy=False)
+
+    def _reference(self, place: int, target: Face) -> Face:
         gallery = self.galleries[self.film.runs[place]]
-        face: NDArray[np.uint8] = gallery.faces[gallery.nearest(target)]
+        face: Face = gallery.faces[gallery.nearest(target)]
         return face
 
 
@@ -135,7 +161,7 @@ def galleries(footage: Footage, film: Film) -> tuple[Gallery, ...]:
     return tuple(Gallery.of([faces[place] for place in run.tolist()]) for run in film.references)
 
 
-def _faces(footage: Footage, film: Film, places: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+def _faces(footage: Footage, film: Film, places: Sequence[int]) -> Iterator[Face]:
     """Yield the face crops of frames in ascending order."""
     reader, at = footage.read(0), 0
     for place in places:
@@ -146,6 +172,24 @@ def _faces(footage: Footage, film: Film, places: Sequence[int]) -> Iterator[NDAr
             raise LipganError(f"{footage.info.path}: frame {place} cannot be read a second time")
         at = place + 1
         yield crop(frame, region(film.squares[place]), footage.info.colour)
+
+
+def resting(runs: Sequence[Gallery], network: FacePainter) -> tuple[Face | None, ...]:
+    """Return the face with the most closed mouth of each run, as the network sees it.
+
+    None where a run has a single face, whose mouth may be open.
+    """
+    return tuple(_resting(gallery, network) for gallery in runs)
+
+
+def _resting(gallery: Gallery, network: FacePainter) -> Face | None:
+    step = -(-len(gallery.faces) // CANDIDATES)
+    faces = gallery.faces[::step]
+    if len(faces) < 2:
+        return None
+    silent = np.full((len(faces), BANDS, WINDOW), SILENCE, np.float32)
+    rest: Face = faces[np.argmin(openness(faces, network.faces(faces, faces, silent)))]
+    return rest
 
 
 def _mix(frame: Frame, incoming: Frame, share: float) -> None:
