@@ -5,6 +5,7 @@ from lipgan_cli import SyncOptions, sync
 sync(SyncOptions(face="face.mp4", speech="speech.wav", output="out.mp4"))
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -17,7 +18,5 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> object:
     # Loaded when they are asked for: `lipgan --help` needs none of it.
     if name in __all__:
-        from lipgan_cli.engine import sync as engine
-
-        return getattr(engine, name)
+        return getattr(import_module("lipgan_cli.engine.sync"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -432,7 +433,7 @@ def test_audio_decides_the_mouth_of_an_overfitted_clip(prepare_toy):
     core = Core(strategy(config), config, 400, torch.device("cpu"))
     for iteration, batch in enumerate(batches(Draws(clips, config, 400), 0)):
         core.step(batch, iteration)
-    animator = Animator(core.averaged, core.device)
+    animator = Animator(copy.deepcopy(core.averaged), core.device)
     clip = clips[0]
     faces = np.stack([clip.face(i) for i in (2, 6, 10, 14)])
     loud, quiet = (

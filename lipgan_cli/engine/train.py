@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import os
@@ -281,7 +282,8 @@ class _Loop:
         done = self.done
         if not log or self.state.score is not None or not (self._due() or (ending and done)):
             return
-        animator = Animator(self.core.averaged, self.core.device, self.core.half_precision)
+        averaged = copy.deepcopy(self.core.averaged)
+        animator = Animator(averaged, self.core.device, self.core.half_precision)
         measured = measure(animator.faces, self.held_out, progress=self.progress)
         response = respond(animator.faces, self.held_out)
         write_sheet(self.run / "sheets" / f"{done:08d}.png", animator, self.held_out)

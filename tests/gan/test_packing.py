@@ -77,7 +77,7 @@ def test_the_packed_file_is_small_and_close(tmp_path, generator):
 
 def test_folding_changes_nothing(generator):
     faces, mel = torch.rand(2, 6, 96, 96), torch.rand(2, 1, 80, 27)
-    folded = fold(generator)
+    folded = fold(copy.deepcopy(generator))
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     with torch.no_grad():
         assert torch.allclose(folded(faces, mel), generator(faces, mel), atol=1e-4)
@@ -86,7 +86,9 @@ def test_folding_changes_nothing(generator):
 @pytest.mark.parametrize("half", [False, True])
 def test_the_animator_paints_what_the_generator_paints(generator, half):
     reference, target, mel = pictures(3, 3), pictures(4, 3), windows(5, 3)
-    painted = Animator(generator, CPU, half_precision=half).faces(reference, target, mel)
+    painted = Animator(copy.deepcopy(generator), CPU, half_precision=half).faces(
+        reference, target, mel
+    )
     assert painted.dtype == np.uint8
     assert painted.shape == (3, 96, 96, 3)
     error = np.abs(painted - eager(generator, reference, target, mel)).mean()
@@ -95,7 +97,7 @@ def test_the_animator_paints_what_the_generator_paints(generator, half):
 
 def test_one_picture_serves_many_windows(generator):
     reference, target, mel = pictures(3, 1), pictures(4, 1), windows(5, 3)
-    animator = Animator(generator, CPU, half_precision=False)
+    animator = Animator(copy.deepcopy(generator), CPU, half_precision=False)
     once = animator.faces(reference, target, mel)
     each = animator.faces(reference.repeat(3, 0), target.repeat(3, 0), mel)
     assert np.abs(once.astype(int) - each).max() <= 1
@@ -105,14 +107,12 @@ def test_one_picture_serves_many_windows(generator):
 
 def test_batch_statistics_are_those_of_what_is_painted_together(generator):
     reference, target, mel = pictures(3, 3), pictures(4, 3), windows(5, 3)
-    before = {name: value.clone() for name, value in generator.state_dict().items()}
-    animator = Animator(generator, CPU, half_precision=False, batch_statistics=True)
+    animator = Animator(copy.deepcopy(generator), CPU, half_precision=False, batch_statistics=True)
     together = animator.faces(reference, target, mel)
     in_training = eager(copy.deepcopy(generator).train(), reference, target, mel)
     assert np.abs(together - in_training).mean() < 0.3
     fewer = animator.faces(reference[:2], target[:2], mel[:2])
     assert np.abs(together[:2].astype(int) - fewer).max() > 1
-    assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights at all", b"\x80\x02}q\x00."])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from lipgan_cli.engine.gan.device import fast_bf16
+from lipgan_cli.engine.gan.device import fast_dtype
 from lipgan_cli.engine.gan.generator import Block, Generator, ResidualUnit, face_input
 from lipgan_cli.engine.gan.packing import load_generator
 
@@ -24,9 +23,9 @@ FEATURES_BYTES = 256 << 20
 
 
 class Animator:
-    """Runs a generator on uint8 pictures: batch norm folded, channels last, bf16 where faster.
+    """Runs a generator on uint8 pictures: batch norm folded, channels last, half precision.
 
-    The face encoder runs once when reference and target are a single picture for many windows.
+    It takes the generator over: copy one that is still needed. The face encoder runs once when reference and target are a single picture for many windows.
 
     With `batch_statistics`, batch norm takes the statistics of what is painted in one call, as in
     training, and not the running ones: slower, and the faces of a call then depend on each other.
@@ -39,10 +38,12 @@ class Animator:
         half_precision: bool | None = None,
         batch_statistics: bool = False,
     ) -> None:
-        half = fast_bf16(device) if half_precision is None else half_precision
         self.device = device
-        self.dtype = torch.bfloat16 if half else torch.float32
-        network = copy.deepcopy(generator).train() if batch_statistics else fold(generator)
+        if half_precision is None:
+            self.dtype = fast_dtype(device)
+        else:
+            self.dtype = torch.bfloat16 if half_precision else torch.float32
+        network = generator.train() if batch_statistics else fold(generator)
         self.generator = network.to(device, self.dtype).to(memory_format=torch.channels_last)
         self._known: dict[int, list[Tensor]] = {}  # features of faces by key
         self._room = FEATURES_BYTES
@@ -115,9 +116,8 @@ class Animator:
 
 
 def fold(generator: Generator) -> Generator:
-    """A copy of the generator whose batch norms are folded into the convolutions before them."""
-    folded = copy.deepcopy(generator).eval()
-    for module in folded.modules():
+    """Fold the generator's batch norms into the convolutions before them, in place; return it."""
+    for module in generator.eval().modules():
         if isinstance(module, Block | ResidualUnit):
             convolution, norm = module.convolution, module.norm
             assert isinstance(norm, nn.BatchNorm2d)
@@ -134,4 +134,4 @@ def fold(generator: Generator) -> Generator:
             )
             convolution.weight, convolution.bias = weight, bias
             module.norm = nn.Identity()
-    return folded
+    return generator

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
+import dlib
 import numpy as np
 
 from lipgan_cli.engine.cache import Arrays, Key, content_hash, open_cache
@@ -60,8 +62,8 @@ def survey(
         return _unpacked(known, footage)
     tracks, reference = follow(footage, frames, options.detector, choice, progress)
     found = choose_speaker(footage, tracks, choice, reference)
-    if cache is not None:
-        cache.put(key, _packed(found))
+    if cache is not None and content_hash(footage.info.path) == key["content"]:
+        cache.put(key, _packed(found))  # unless the file was replaced meanwhile
     return found
 
 
@@ -125,6 +127,8 @@ def _key(footage: Footage, frames: int, detector: Detector, choice: Choice) -> K
         "last": footage.first + footage.clock.frames,
         "frames": frames,
         "detector": str(detector),
+        "weights": content_hash(find("mmod")) if detector is Detector.MMOD else "",
+        "libraries": [dlib.__version__, av.__version__],
         "person": content_hash(choice) if isinstance(choice, Path) else repr(choice),
         "identity": _identity(choice) is not None,
     }
