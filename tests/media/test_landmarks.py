@@ -26,7 +26,8 @@ def test_the_points_lie_where_the_face_has_them(predictor: Path) -> None:
     from skimage.data import astronaut
 
     grey = astronaut()[..., 1].copy()
-    (box,) = HogDetector().detect(grey)
+    (face,) = HogDetector().detect(grey, 512)
+    box = face.box
     points = Landmarks(predictor).points(grey, box)
     assert points.shape == (68, 2)
     chin, mouth = points[8], points[landmarks.LIPS].mean(axis=0)
@@ -40,7 +41,8 @@ def test_points_move_with_the_picture(predictor: Path) -> None:
     from skimage.data import astronaut
 
     grey = astronaut()[..., 1].copy()
-    (box,) = HogDetector().detect(grey)
+    (face,) = HogDetector().detect(grey, 512)
+    box = face.box
     finder = Landmarks(predictor)
     moved = tuple(side - 40 for side in box)
     shift = finder.points(grey, box) - finder.points(grey[40:, 40:], moved)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from lipgan_cli.engine.errors import InputError
@@ -35,6 +37,17 @@ def tune(device: torch.device) -> None:
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
+
+
+def share_cores() -> None:
+    """Leave a quarter of the cores, one at least, to what works beside the network.
+
+    Threads of the network that wait for each other while a decoder or an encoder has their core
+    cost more than they bring.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    most = max(1, (cores or 1) * 3 // 4)
+    torch.set_num_threads(min(torch.get_num_threads(), most))
 
 
 def fast_bf16(device: torch.device) -> bool:

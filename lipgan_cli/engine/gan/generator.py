@@ -31,7 +31,7 @@ class Block(nn.Module):
         self.units = nn.ModuleList(ResidualUnit(channels) for _ in range(units))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.relu(self.norm(self.convolution(x)))
+        x = torch.relu_(self.norm(self.convolution(x)))
         for unit in self.units:
             x = unit(x)
         return x
@@ -46,7 +46,7 @@ class ResidualUnit(nn.Module):
         self.norm: nn.Module = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.norm(self.convolution(x)) + x)
+        return torch.relu_(self.norm(self.convolution(x)) + x)
 
 
 def _down(

@@ -25,7 +25,8 @@ FEATURES_BYTES = 256 << 20
 class Animator:
     """Runs a generator on uint8 pictures: batch norm folded, channels last, half precision.
 
-    It takes the generator over: copy one that is still needed. The face encoder runs once when reference and target are a single picture for many windows.
+    It takes the generator over: copy one that is still needed. The face encoder runs once when
+    reference and target are a single picture for many windows.
 
     With `batch_statistics`, batch norm takes the statistics of what is painted in one call, as in
     training, and not the running ones: slower, and the faces of a call then depend on each other.

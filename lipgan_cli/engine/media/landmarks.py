@@ -66,3 +66,33 @@ class Landmarks:
         rectangle = dlib.rectangle(left, top, right - 1, bottom - 1)
         found = self._predictor(np.ascontiguousarray(luma), rectangle).parts()
         return np.array([(point.x, point.y) for point in found], np.float64)
+
+
+class SteadyLandmarks:
+    """Follows the points of one face from frame to frame, as dlib's are whole pixels."""
+
+    WEIGHT = 0.5  # of the frame itself; the rest is of those before it
+
+    def __init__(self, landmarks: Landmarks) -> None:
+        self._landmarks = landmarks
+        self._last: tuple[int, NDArray[np.float64]] | None = None  # frame, points from the corner
+
+    def points(self, frame: int, luma: Luma, box: Box) -> NDArray[np.float64]:
+        """Return the points in frame number `frame`, (68, 2): x, y in pixels of the picture.
+
+        They go on from those of the frame before or after it, if that was asked for last.
+        """
+        found = self._landmarks.points(luma, box)
+        side = box[2] - box[0]
+        here = (found - box[:2]) / side  # moves with the box
+        if self._last is not None and abs(frame - self._last[0]) == 1:
+            here = self.WEIGHT * here + (1 - self.WEIGHT) * self._last[1]
+        self._last = frame, here
+        steady: NDArray[np.float64] = here * side + box[:2]
+        return steady
+
+
+def installed_landmarks() -> Landmarks | None:
+    """Return dlib's predictor where the extra `faces` is installed."""
+    path = find_model(PREDICTOR)
+    return None if path is None else Landmarks(path)

@@ -28,6 +28,7 @@ from lipgan_cli.engine.media.clock import (
     on_screen,
 )
 from lipgan_cli.engine.media.decoding import decoded, read_clock, timed
+from lipgan_cli.engine.media.matrix import resolved
 from lipgan_cli.engine.media.opening import open_media
 from lipgan_cli.engine.media.picture import (
     FROM_RGB,
@@ -84,6 +85,11 @@ class VideoInfo:
     @property
     def frames(self) -> int:
         return self.clock.frames
+
+    @property
+    def seen_as(self) -> Colour:
+        """The range and matrix by which its bytes are read, told or guessed."""
+        return resolved(self.colour, self.height)
 
     @property
     def duration(self) -> float:

@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media.choices import Fit
+from lipgan_cli.engine.media.audio import read_audio
+from lipgan_cli.engine.media.choices import Blend, Fit
 from lipgan_cli.engine.media.film import spans
 from lipgan_cli.engine.media.footage import Footage, open_footage
+from lipgan_cli.engine.media.landmarks import SteadyLandmarks, installed_landmarks
 from lipgan_cli.engine.media.loudness import loudness
 from lipgan_cli.engine.media.playback import Playlist, ahead, playlist
 from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
@@ -28,7 +30,7 @@ from lipgan_cli.engine.progress import Listener, Progress, listening
 from lipgan_cli.engine.sync.options import Span, SyncOptions, SyncSummary, check
 from lipgan_cli.engine.sync.painter import FacePainter, Painter, resting
 from lipgan_cli.engine.sync.sheets import ContactSheet
-from lipgan_cli.engine.sync.speech import Speech, read_speech
+from lipgan_cli.engine.sync.speech import Speech, hear, seconds_of
 from lipgan_cli.engine.sync.stopwatch import Stopwatch
 from lipgan_cli.engine.sync.survey import Survey, survey
 
@@ -109,20 +111,23 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
         InputError: something given cannot be used, or there is no face.
     """
     watch = Stopwatch()
-    with ThreadPoolExecutor(1, "network") as pool:
+    with ThreadPoolExecutor(2, "prepare") as pool:
         footage = open_footage(Path(options.face), _exact(options.start), _exact(options.end))
-        with watch.step("hear the speech"):
-            speech = read_speech(Path(options.speech), options.av_offset_ms / 1000)
-        shown = _playlist(footage, speech, options.fit)
+        path = Path(options.speech)
+        samples = read_audio(path)
+        seconds = seconds_of(samples)
+        shown = _playlist(footage, path, seconds, options.fit)
         network = pool.submit(_network, options)
+        heard = pool.submit(hear, path, samples, options.av_offset_ms / 1000)
         with watch.step("find the faces"):
             found = survey(footage, _surveyed(footage, shown), options, progress, fresh)
         if found.film.frames <= shown.places.max():  # fewer could be decoded
             footage = footage.cut(found.film.frames)
-            shown = _playlist(footage, speech, options.fit)
+            shown = _playlist(footage, path, seconds, options.fit)
         missing = _missing(footage, found, shown, options, progress)
-        with watch.step("wait for the network"):
-            loaded = network.result()
+        with watch.step("wait for speech and network"):
+            speech, loaded = heard.result(), network.result()
+        landmarks = installed_landmarks() if options.blend is Blend.FEATHER else None
         with watch.step("find mouths at rest"):
             painter = Painter(
                 footage=footage,
@@ -131,6 +136,7 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
                 galleries=found.galleries,
                 resting=resting(found.galleries, loaded),
                 network=loaded,
+                landmarks=None if landmarks is None else SteadyLandmarks(landmarks),
                 blend=options.blend,
                 batch=options.batch,
                 watch=watch,
@@ -144,14 +150,15 @@ def _exact(seconds: float | Fraction | None) -> Fraction | None:
 
 def _network(options: SyncOptions) -> FacePainter:
     """Load the network; torch is loaded here, beside the search for faces."""
-    from lipgan_cli.engine.gan.device import choose_device
+    from lipgan_cli.engine.gan.device import choose_device, share_cores
     from lipgan_cli.engine.gan.inference import Animator
 
+    share_cores()
     weights = None if options.weights is None else Path(options.weights)
     return Animator.load(weights, choose_device(options.device))
 
 
-def _playlist(footage: Footage, speech: Speech, fit: Fit) -> Playlist:
+def _playlist(footage: Footage, speech: Path, seconds: Fraction, fit: Fit) -> Playlist:
     """Return how the footage is played for the speech.
 
     Raises:
@@ -159,16 +166,16 @@ def _playlist(footage: Footage, speech: Speech, fit: Fit) -> Playlist:
     """
     clock = footage.clock
     lasts = clock.duration
-    if fit is Fit.ERROR and not footage.info.photo and abs(lasts - speech.seconds) > 1 / clock.fps:
+    if fit is Fit.ERROR and not footage.info.photo and abs(lasts - seconds) > 1 / clock.fps:
         raise InputError(
-            f"the face video lasts {float(lasts):.2f} s, the speech {float(speech.seconds):.2f} s",
+            f"the face video lasts {float(lasts):.2f} s, the speech {float(seconds):.2f} s",
             "choose another --fit, or cut the video with --start and --end",
         )
     # A photo has no length of its own.
-    shown = playlist(clock, speech.seconds, Fit.FREEZE if footage.info.photo else fit)
+    shown = playlist(clock, seconds, Fit.FREEZE if footage.info.photo else fit)
     if not len(shown):
         raise InputError(
-            f"{speech.path} has only {float(speech.seconds):.3f} s of sound",
+            f"{speech} has only {float(seconds):.3f} s of sound",
             "give a longer speech",
         )
     return shown

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.media.audio import BANDS, SILENCE, WINDOW
-from lipgan_cli.engine.media.blend import crop, paste
 from lipgan_cli.engine.media.choices import Blend
-from lipgan_cli.engine.media.faces import region
+from lipgan_cli.engine.media.cutout import cut_out
 from lipgan_cli.engine.media.film import Film
 from lipgan_cli.engine.media.footage import Footage
+from lipgan_cli.engine.media.landmarks import SteadyLandmarks
 from lipgan_cli.engine.media.mouth import fitted, openness
 from lipgan_cli.engine.media.picture import Frame
 from lipgan_cli.engine.media.playback import Playlist, ahead, play
@@ -72,6 +72,7 @@ class Painter:
     galleries: tuple[Gallery, ...]  # of each run
     resting: tuple[Face | None, ...]  # of each run: its mouth at rest
     network: FacePainter
+    landmarks: SteadyLandmarks | None  # that the mask follows
     blend: Blend
     batch: int  # frames painted at once
     watch: Stopwatch
@@ -108,15 +109,14 @@ class Painter:
 
     def _paint(self, layers: Sequence[_Layer], repeats: bool) -> None:
         """Paint the speaking face into frames."""
-        film = self.film
+        film, colour = self.film, self.footage.info.seen_as
         work = [layer for layer in layers if film.opacity[layer.place] > 0]
         if not work:
             return
-        colour = self.footage.info.colour
-        squares = [region(film.squares[layer.place]) for layer in work]
         places = [layer.place for layer in work]
         with self.watch.step("cut"):
-            targets = [crop(layer.frame, s, colour) for layer, s in zip(work, squares, strict=True)]
+            cutouts = [cut_out(layer.frame, film.squares[layer.place], colour) for layer in work]
+            targets = [cutout.face for cutout in cutouts]
             references = [self._reference(*pair) for pair in zip(places, targets, strict=True)]
             times = np.array([layer.time for layer in work])
             windows = self.speech.windows(times)
@@ -126,13 +126,14 @@ class Painter:
             )
         stillness = self.speech.stillness(times)
         with self.watch.step("blend"):
-            for index, (layer, square, target) in enumerate(
-                zip(work, squares, targets, strict=True)
-            ):
-                face = self._rested(painted[index], layer.place, target, float(stillness[index]))
+            for place, cutout, face, still in zip(places, cutouts, painted, stillness, strict=True):
+                rested = self._rested(face, place, cutout.face, float(still))
                 feathered = self.blend is Blend.FEATHER
-                opacity = float(film.opacity[layer.place]) if feathered else 1.0
-                paste(layer.frame, square, face, target, self.blend, opacity, colour)
+                opacity = float(film.opacity[place]) if feathered else 1.0
+                points = None
+                if feathered and self.landmarks is not None:
+                    points = self.landmarks.points(place, cutout.luma, cutout.box)
+                cutout.paint(rested, self.blend, opacity, points)
 
     def _rested(self, painted: Face, place: int, target: Face, stillness: float) -> Face:
         """Return a painted face with its mouth at rest, as far as nobody speaks."""
@@ -171,7 +172,7 @@ def _faces(footage: Footage, film: Film, places: Sequence[int]) -> Iterator[Face
         if frame is None:
             raise LipganError(f"{footage.info.path}: frame {place} cannot be read a second time")
         at = place + 1
-        yield crop(frame, region(film.squares[place]), footage.info.colour)
+        yield cut_out(frame, film.squares[place], footage.info.seen_as).face
 
 
 def resting(runs: Sequence[Gallery], network: FacePainter) -> tuple[Face | None, ...]:

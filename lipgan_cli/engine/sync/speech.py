@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.media.audio import (
     COLUMNS_PER_SECOND,
     SAMPLE_RATE,
+    Samples,
     mel_spectrogram,
     mel_windows,
-    read_audio,
 )
 from lipgan_cli.engine.media.loudness import levelled, loudness
 from lipgan_cli.engine.media.voice import activity, hushed, stillness
@@ -53,21 +53,20 @@ class Speech:
         )
 
 
-def read_speech(path: Path, offset: float) -> Speech:
-    """Read a speech, at one loudness, `offset` seconds later than the mouth.
-
-    Raises:
-        InputError: there is no sound in the file.
-    """
-    samples = read_audio(path)
-    level = loudness(samples)
+def hear(path: Path, samples: Samples, offset: float) -> Speech:
+    """Return the speech of a file's mono 16 kHz samples, `offset` seconds later than the mouth."""
     even = levelled(samples)
     spoken = activity(even)
     return Speech(
-        path,
-        Fraction(len(samples), SAMPLE_RATE),
-        level,
-        offset,
-        hushed(mel_spectrogram(even), spoken),
-        spoken,
+        path=path,
+        seconds=seconds_of(samples),
+        loudness=loudness(samples),
+        offset=offset,
+        mel=hushed(mel_spectrogram(even), spoken),
+        spoken=spoken,
     )
+
+
+def seconds_of(samples: Samples) -> Fraction:
+    """Return how long mono 16 kHz samples last."""
+    return Fraction(len(samples), SAMPLE_RATE)
