@@ -10,6 +10,7 @@ import numpy as np
 from lipgan_cli.engine.media.detectors import Face, FaceDetector, Luma, upright
 from lipgan_cli.engine.media.likeness import SAME, Likeness, likeness
 from lipgan_cli.engine.media.picture import Frame, luma
+from lipgan_cli.engine.media.roll import straightened
 
 MOVED = 0.15  # box sides between two looks at a face that call for one in between
 COVERED = 0.5  # box sides within which two found faces are one
@@ -157,4 +158,5 @@ def _unmoved(one: Seen, other: Seen) -> bool:
 
 
 def _look(frame: Frame, number: int, found: Sequence[Face]) -> Look:
-    return Look(number, tuple(Seen(face, likeness(frame, face)) for face in found))
+    seen = (Seen(straightened(luma(frame), face), likeness(frame, face)) for face in found)
+    return Look(number, tuple(seen))
