@@ -120,13 +120,16 @@ def upright(plane: Luma, centre: tuple[float, float], roll: float, side: float, 
     height, width = plane.shape
     left, right = _within(centre[0] - half, centre[0] + half, width)
     top, bottom = _within(centre[1] - half, centre[1] + half, height)
-    window = np.ascontiguousarray(plane[top:bottom, left:right])
-    shrunk = min(1.0, 2 * size / side)  # warping takes single pixels: fine ones would flicker
+    # Warping takes single pixels, of which fine ones would flicker: large squares are shrunk first.
+    step = max(1, int(side / size / 4))
+    window = np.ascontiguousarray(plane[top:bottom:step, left:right:step])
+    shrunk = min(1.0, 2 * size * step / side)
     if shrunk < 1:
         columns, rows = (max(1, round(pixels * shrunk)) for pixels in window.shape[::-1])
         window = as_bytes(cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA))
-    x, y = (centre[0] - left) * shrunk, (centre[1] - top) * shrunk
-    matrix = cv2.getRotationMatrix2D((x, y), -roll, size / (side * shrunk))
+    scale = shrunk / step
+    x, y = (centre[0] - left) * scale, (centre[1] - top) * scale
+    matrix = cv2.getRotationMatrix2D((x, y), -roll, size / (side * scale))
     matrix[:, 2] += np.array([size / 2 - x, size / 2 - y])
     edge = cv2.BORDER_REPLICATE
     return as_bytes(cv2.warpAffine(window, matrix, (size, size), borderMode=edge))

@@ -18,7 +18,7 @@ SMALLEST = 80  # pixels of a face that the detectors find
 NEAR_REACH = 2.4  # box sides of the square in which a known face is sought once more
 NEAR_FACE = 110  # pixels of a face in that square
 OTHERS = 16  # key frames from one search for smaller faces beside larger ones to the next
-SMALLER = 0.5  # of the largest face's side: faces that are worth this search
+SMALLER = 0.67  # of the largest face's side: faces that are worth this search
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ STEP = 6.0  # degrees between two angles that are tried
 STEPS = 3  # to either side of the detector's own
 PATCH = 32  # pixels, side of the square that is compared with its mirror image
 EXTENT = 1.4  # its side in box sides
+WIDE = 1.5  # sides of a larger square that it is turned in
 MARGIN = 6  # pixels that the mirror image's middle is smaller
 SHIFT = 2  # pixels that the axis may lie beside the box's centre, twice
 STAY = 1e-4  # correlation a degree that is asked of a change
@@ -28,7 +29,8 @@ def straightened(luma: Luma, face: Face) -> Face:
     for a person. A face without symmetry, seen from the side, keeps the detector's roll.
     """
     angles = STEP * np.arange(-STEPS, STEPS + 1)
-    alike = np.array([_symmetry(luma, face, face.roll + angle) for angle in angles])
+    around = upright(luma, face.centre, face.roll, WIDE * EXTENT * face.side, round(WIDE * PATCH))
+    alike = np.array([_symmetry(around, angle) for angle in angles])
     alike -= STAY * np.abs(angles)
     peak = int(np.argmax(alike))
     none, full = SYMMETRIC
@@ -37,9 +39,10 @@ def straightened(luma: Luma, face: Face) -> Face:
     return replace(face, roll=face.roll + weight * float(turned))
 
 
-def _symmetry(luma: Luma, face: Face, roll: float) -> float:
-    """Return the correlation of a face, turned back by `roll`, with its mirror image."""
-    square = upright(luma, face.centre, roll, EXTENT * face.side, PATCH)
+def _symmetry(around: Luma, roll: float) -> float:
+    """Return the correlation of a square's middle, turned back by `roll`, with its mirror image."""
+    middle = len(around) / 2
+    square = upright(around, (middle, middle), roll, PATCH, PATCH)
     inner = slice(MARGIN, PATCH - MARGIN)
     mirrored = cv2.flip(square[inner, inner], 1)
     outer = slice(MARGIN - SHIFT, PATCH - MARGIN + SHIFT)
