@@ -314,6 +314,18 @@ def test_nothing_is_carried_over_a_cut() -> None:
     assert {28, 29, 59, 60, 79, 80} <= set(play.looks)
 
 
+def test_a_cut_that_changes_nothing_but_the_faces() -> None:
+    """The same studio, another speaker in the next frame, and the first again."""
+    actors = [
+        Actor(1, lambda k: None if 30 <= k < 60 else (100, 80)),
+        Actor(2, during(30, 59, still(110, 85))),
+    ]
+    found = followed(Play((90, actors)))
+    assert found.cuts.tolist() == [0, 30, 60]
+    spans = [(t.scene, t.first, t.last) for t in found.tracks]
+    assert spans == [(0, 0, 29), (1, 30, 59), (2, 60, 89)]
+
+
 def test_what_is_found_once_beside_others_is_dropped() -> None:
     play = Play((60, [Actor(1, still(100, 80))]))
     play.strays = {24: (200, 20, 240, 60), 25: (200, 20, 240, 60)}
