@@ -123,18 +123,16 @@ class Linker:
         def known(index: int) -> Embedding | None:
             return embed(look.seen[index])
 
-        open_links = sorted(self._possible(look), key=lambda link: link.cost)
+        links = sorted(self._possible(look), key=lambda link: link.cost)
         taken: dict[int, int] = {}  # path of each face
-        while open_links:
-            link, *open_links = open_links
-            rivals = [other for other in open_links if self._swap(link, other)]
+
+        def free(link: Link) -> bool:
+            return link.seen not in taken and link.path not in taken.values()
+
+        for link in filter(free, links):
+            rivals = [other for other in links if free(other) and self._swap(link, other)]
             if self._certain(link, rivals, known):
                 taken[link.seen] = link.path
-                open_links = [
-                    other
-                    for other in open_links
-                    if other.seen != link.seen and other.path != link.path
-                ]
         for number in range(len(look.seen)):
             if number not in taken:
                 taken[number] = len(self.paths)
@@ -162,7 +160,7 @@ class Linker:
         Two paths that were never seen at once may well be one person's.
         """
         if link.path == other.path:
-            return True
+            return link.seen != other.seen
         return link.seen == other.seen and other.path in self.paths[link.path].beside
 
     def _certain(self, link: Link, rivals: list[Link], embed: EmbedNumber) -> bool:
