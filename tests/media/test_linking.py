@@ -57,8 +57,13 @@ def test_a_face_of_another_size_is_another_path_unless_it_is_surely_the_same() -
 
 
 def test_who_comes_back_goes_on() -> None:
-    paths = linked([seen(1, 100)], [], [], [seen(1, 500)])
-    assert paths == [[100, 500]]
+    paths = linked([seen(1, 100)], [seen(1, 100)], *[[]] * 9, [seen(1, 500)])
+    assert paths == [[100, 100, 500]]
+
+
+def test_what_was_found_once_is_forgotten() -> None:
+    assert linked([seen(1, 100)], *[[]] * 3, [seen(1, 100)]) == [[100, 100]]
+    assert linked([seen(1, 100)], *[[]] * 4, [seen(1, 100)]) == [[100], [100]]
 
 
 def test_who_cannot_be_told_from_another_is_neither() -> None:

@@ -21,6 +21,7 @@ ABSENCE = 0.05  # difference that not having been there in the last look counts 
 DECISIVE = 0.06  # by how much a link must be better than one that would swap two people
 LIKELY = 0.12  # difference up to which a face that comes back needs no embedding
 SAFER = 0.1  # by how much an embedding must be nearer to a path's than to a rival's
+FORGOTTEN = 4  # key intervals after which what was found once is not expected any more
 GALLERY = 6  # likenesses kept of a person
 NEW_LIKENESS = 0.08  # difference to all that are kept, of one to be kept beside them
 EMBEDDINGS = 3  # made of one path: they take 75 ms each
@@ -143,6 +144,8 @@ class Linker:
         """Yield the links that place, size and looks allow."""
         for number, path in enumerate(self.paths):
             last = path.places[-1]
+            if len(path.places) == 1 and look.frame - last.frame > FORGOTTEN * self._interval:
+                continue  # a long film has many of these
             expected = path.expected(look.frame, self._interval)
             for index, seen in enumerate(look.seen):
                 difference = closest([seen.likeness], path.gallery)
