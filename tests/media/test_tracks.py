@@ -178,7 +178,7 @@ def test_no_frames() -> None:
 
 def test_a_film_of_one_frame() -> None:
     (track,) = followed(Play((1, [Actor(1, still(100, 80))]))).tracks
-    assert track.boxes.tolist() == [[80, 60, 120, 100, 0]]
+    assert track.boxes[:, :4].tolist() == [[80, 60, 120, 100]]
     assert (track.scene, track.first, track.last, track.best) == (0, 0, 0, 0)
 
 
@@ -190,7 +190,7 @@ def test_nobody_at_all() -> None:
 def test_a_steady_face_is_looked_for_on_key_frames_alone() -> None:
     play = Play((75, [Actor(1, still(100, 80))]))
     (track,) = followed(play).tracks
-    np.testing.assert_array_equal(track.boxes, np.tile([80, 60, 120, 100, 0], (75, 1)))
+    np.testing.assert_array_equal(track.boxes[:, :4], np.tile([80, 60, 120, 100], (75, 1)))
     assert play.looks == [0, 12, 24, 36, 48, 60, 72, 74]
 
 
@@ -312,6 +312,18 @@ def test_nothing_is_carried_over_a_cut() -> None:
     for track, x in zip(found.tracks, (100, 110, 250, 100), strict=True):
         np.testing.assert_array_equal(centres(track)[:, 0], x)
     assert {28, 29, 59, 60, 79, 80} <= set(play.looks)
+
+
+def test_a_cut_that_changes_nothing_but_the_faces() -> None:
+    """The same studio, another speaker in the next frame, and the first again."""
+    actors = [
+        Actor(1, lambda k: None if 30 <= k < 60 else (100, 80)),
+        Actor(2, during(30, 59, still(110, 85))),
+    ]
+    found = followed(Play((90, actors)))
+    assert found.cuts.tolist() == [0, 30, 60]
+    spans = [(t.scene, t.first, t.last) for t in found.tracks]
+    assert spans == [(0, 0, 29), (1, 30, 59), (2, 60, 89)]
 
 
 def test_what_is_found_once_beside_others_is_dropped() -> None:

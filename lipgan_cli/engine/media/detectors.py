@@ -24,7 +24,7 @@ class Face:
     """A face in a picture: a square with sides along the picture's, and how the face is turned."""
 
     box: Box
-    roll: float = 0.0  # degrees counterclockwise, as one sees it
+    roll: float = 0.0  # degrees counterclockwise as one sees it; roughly, see `straightened`
 
     @property
     def side(self) -> float:
@@ -69,14 +69,7 @@ class HogDetector:
 
     sizes = (640, 1280, 2560)
     SURE = 0.25  # score of a face that may stand beside others; folds and hands score less
-    TURNED = MappingProxyType(
-        {3: 1, 4: -1}
-    )  # which way the face is turned that a part of the detector finds
-    CHANGE = 15  # degrees at which a turned part starts to score higher than the upright one
-    STEP = 12  # degrees between two measured rolls
-    STEPS = 2
-    REACH = 2.4  # box sides of the square that a roll is measured in
-    MEASURED = 100  # pixels of a face whose roll is measured
+    ROLLS = MappingProxyType({3: 27.0, 4: -27.0})  # degrees: parts for faces turned by 15 to 40
 
     def __init__(self) -> None:
         self._detector = dlib.get_frontal_face_detector()
@@ -85,27 +78,11 @@ class HogDetector:
         scale = longest / max(luma.shape)
         rectangles, scores, parts = self._detector.run(_scaled(luma, scale), 0)
         needed = min(self.SURE, max(scores, default=0.0))
-        found = []
-        for rectangle, score, part in zip(rectangles, scores, parts, strict=True):
-            if score >= needed:
-                box = _box(rectangle, scale)
-                found.append(Face(box, self._roll(luma, Face(box), self.TURNED.get(part, 0))))
-        return found
-
-    def _roll(self, luma: Luma, face: Face, way: int) -> float:
-        """Return a face's roll in degrees, to 6 or so: where turned back it counts as upright."""
-        steps = 0
-        while way and steps < self.STEPS and self._turned(luma, face, way, steps + 1):
-            steps += 1
-        return way * (self.CHANGE + self.STEP * (steps + 0.5))
-
-    def _turned(self, luma: Luma, face: Face, way: int, steps: int) -> bool:
-        """Return whether a face still counts as turned this way when it is turned back a bit."""
-        size = round(self.REACH * self.MEASURED)
-        back = way * self.STEP * steps
-        picture = upright(luma, face.centre, back, self.REACH * face.side, size)
-        _, scores, parts = self._detector.run(picture, 0)
-        return len(scores) > 0 and self.TURNED.get(parts[int(np.argmax(scores))]) == way
+        return [
+            Face(_box(rectangle, scale), self.ROLLS.get(part, 0.0))
+            for rectangle, score, part in zip(rectangles, scores, parts, strict=True)
+            if score >= needed
+        ]
 
 
 class MmodDetector:
@@ -143,13 +120,16 @@ def upright(plane: Luma, centre: tuple[float, float], roll: float, side: float, 
     height, width = plane.shape
     left, right = _within(centre[0] - half, centre[0] + half, width)
     top, bottom = _within(centre[1] - half, centre[1] + half, height)
-    window = np.ascontiguousarray(plane[top:bottom, left:right])
-    shrunk = min(1.0, 2 * size / side)  # warping takes single pixels: fine ones would flicker
+    # Warping takes single pixels, of which fine ones would flicker: large squares are shrunk first.
+    step = max(1, int(side / size / 4))
+    window = np.ascontiguousarray(plane[top:bottom:step, left:right:step])
+    shrunk = min(1.0, 2 * size * step / side)
     if shrunk < 1:
         columns, rows = (max(1, round(pixels * shrunk)) for pixels in window.shape[::-1])
         window = as_bytes(cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA))
-    x, y = (centre[0] - left) * shrunk, (centre[1] - top) * shrunk
-    matrix = cv2.getRotationMatrix2D((x, y), -roll, size / (side * shrunk))
+    scale = shrunk / step
+    x, y = (centre[0] - left) * scale, (centre[1] - top) * scale
+    matrix = cv2.getRotationMatrix2D((x, y), -roll, size / (side * scale))
     matrix[:, 2] += np.array([size / 2 - x, size / 2 - y])
     edge = cv2.BORDER_REPLICATE
     return as_bytes(cv2.warpAffine(window, matrix, (size, size), borderMode=edge))

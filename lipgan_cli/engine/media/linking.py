@@ -21,6 +21,7 @@ ABSENCE = 0.05  # difference that not having been there in the last look counts 
 DECISIVE = 0.06  # by how much a link must be better than one that would swap two people
 LIKELY = 0.12  # difference up to which a face that comes back needs no embedding
 SAFER = 0.1  # by how much an embedding must be nearer to a path's than to a rival's
+FORGOTTEN = 4  # key intervals after which what was found once is not expected any more
 GALLERY = 6  # likenesses kept of a person
 NEW_LIKENESS = 0.08  # difference to all that are kept, of one to be kept beside them
 EMBEDDINGS = 3  # made of one path: they take 75 ms each
@@ -123,18 +124,16 @@ class Linker:
         def known(index: int) -> Embedding | None:
             return embed(look.seen[index])
 
-        open_links = sorted(self._possible(look), key=lambda link: link.cost)
+        links = sorted(self._possible(look), key=lambda link: link.cost)
         taken: dict[int, int] = {}  # path of each face
-        while open_links:
-            link, *open_links = open_links
-            rivals = [other for other in open_links if self._swap(link, other)]
+
+        def free(link: Link) -> bool:
+            return link.seen not in taken and link.path not in taken.values()
+
+        for link in filter(free, links):
+            rivals = [other for other in links if free(other) and self._swap(link, other)]
             if self._certain(link, rivals, known):
                 taken[link.seen] = link.path
-                open_links = [
-                    other
-                    for other in open_links
-                    if other.seen != link.seen and other.path != link.path
-                ]
         for number in range(len(look.seen)):
             if number not in taken:
                 taken[number] = len(self.paths)
@@ -145,6 +144,8 @@ class Linker:
         """Yield the links that place, size and looks allow."""
         for number, path in enumerate(self.paths):
             last = path.places[-1]
+            if len(path.places) == 1 and look.frame - last.frame > FORGOTTEN * self._interval:
+                continue  # a long film has many of these
             expected = path.expected(look.frame, self._interval)
             for index, seen in enumerate(look.seen):
                 difference = closest([seen.likeness], path.gallery)
@@ -162,7 +163,7 @@ class Linker:
         Two paths that were never seen at once may well be one person's.
         """
         if link.path == other.path:
-            return True
+            return link.seen != other.seen
         return link.seen == other.seen and other.path in self.paths[link.path].beside
 
     def _certain(self, link: Link, rivals: list[Link], embed: EmbedNumber) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from lipgan_cli.engine.media.detectors import Face, FaceDetector, Luma, upright
 from lipgan_cli.engine.media.likeness import SAME, Likeness, likeness
 from lipgan_cli.engine.media.picture import Frame, luma
+from lipgan_cli.engine.media.roll import straightened
 
 MOVED = 0.15  # box sides between two looks at a face that call for one in between
 COVERED = 0.5  # box sides within which two found faces are one
@@ -17,7 +18,7 @@ SMALLEST = 80  # pixels of a face that the detectors find
 NEAR_REACH = 2.4  # box sides of the square in which a known face is sought once more
 NEAR_FACE = 110  # pixels of a face in that square
 OTHERS = 16  # key frames from one search for smaller faces beside larger ones to the next
-SMALLER = 0.5  # of the largest face's side: faces that are worth this search
+SMALLER = 0.67  # of the largest face's side: faces that are worth this search
 
 
 @dataclass(frozen=True)
@@ -157,4 +158,5 @@ def _unmoved(one: Seen, other: Seen) -> bool:
 
 
 def _look(frame: Frame, number: int, found: Sequence[Face]) -> Look:
-    return Look(number, tuple(Seen(face, likeness(frame, face)) for face in found))
+    seen = (Seen(straightened(luma(frame), face), likeness(frame, face)) for face in found)
+    return Look(number, tuple(seen))

@@ -13,6 +13,7 @@ from lipgan_cli.engine.media.detectors import Luma, as_bytes
 from lipgan_cli.engine.media.picture import Frame, luma
 
 THUMBNAIL = (64, 36)  # columns, rows
+SAMPLED = 256  # pixels of a row that a thumbnail is made of, at least
 STILL = 6.0  # mean difference of thumbnails, in grey levels, up to which nothing is asked
 TILES = (4, 3)  # pieces of the picture, across and down, that are sought in the other one
 REACH = 9  # thumbnail pixels that a piece may move between two frames: a seventh of the width
@@ -51,7 +52,9 @@ def _flash(last: Luma | None, waiting: Sequence[tuple[Frame, Luma]]) -> int:
 
 def thumbnail(frame: Frame) -> Luma:
     """Return the luma of an I420 frame as a (36, 64) picture."""
-    return as_bytes(cv2.resize(luma(frame), THUMBNAIL, interpolation=cv2.INTER_AREA))
+    step = max(1, frame.shape[1] // SAMPLED)  # to look at all pixels of a large frame takes long
+    sampled = np.ascontiguousarray(luma(frame)[::step, ::step])
+    return as_bytes(cv2.resize(sampled, THUMBNAIL, interpolation=cv2.INTER_AREA))
 
 
 def differ(one: Luma, other: Luma) -> bool:

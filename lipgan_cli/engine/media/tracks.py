@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -72,14 +72,39 @@ def find_tracks(
     for frame, begins in scenes(frames):
         if begins:
             found += scene.tracks() if scene else []
-            scene = _Scene(len(cuts), count, frame, detector, identify, key_interval)
+            scene = _Scene(count, frame, detector, identify, key_interval)
             cuts.append(count)
         else:
             assert scene is not None
             scene.add(frame)
         count += 1
     found += scene.tracks() if scene else []
-    return Tracks(count, np.array(cuts, np.int64), tuple(found))
+    cuts = sorted({*cuts, *_replaced(found)})
+    parts = [part for track in found for part in _split(track, cuts)]
+    parts.sort(key=lambda track: (track.first, track.boxes[0, 0]))
+    return Tracks(count, np.array(cuts, np.int64), tuple(parts))
+
+
+def _replaced(tracks: Sequence[Track]) -> set[int]:
+    """Return the frames in which all faces give way to others at once.
+
+    Nobody moves so fast: there was a cut between two pictures that are much alike but for that.
+    """
+    pairs = [(track.seen[:-1], track.seen[1:]) for track in tracks]
+    going_on = {after for one, other in pairs for after in other[other - one == 1].tolist()}
+    seen = {number for track in tracks for number in track.seen.tolist()}
+    return {number for number in seen - going_on if number - 1 in seen}
+
+
+def _split(track: Track, cuts: Sequence[int]) -> Iterator[Track]:
+    """Yield the parts of a track between cuts, each in its scene."""
+    scenes_of = np.searchsorted(cuts, track.seen, "right") - 1
+    for scene in np.unique(scenes_of).tolist():
+        seen = track.seen[scenes_of == scene]
+        first, last = int(seen[0]), int(seen[-1])
+        boxes = track.boxes[first - track.first : last + 1 - track.first]
+        best = track.best if track.best in seen else first
+        yield replace(track, scene=scene, first=first, boxes=boxes, best=best)
 
 
 class _Scene:
@@ -87,14 +112,12 @@ class _Scene:
 
     def __init__(
         self,
-        number: int,
         first: int,
         frame: Frame,
         detector: FaceDetector,
         identify: Identity | None,
         key_interval: int,
     ) -> None:
-        self._number = number
         self._interval = key_interval
         self._identify = identify
         self._searcher = Searcher(detector)
@@ -113,8 +136,7 @@ class _Scene:
         """Return the scene's tracks, after its last frame."""
         if len(self._waiting) > 1:
             self._advance()
-        tracks = [_track(path, self._number) for path in _lasting(self._linker.paths)]
-        return sorted(tracks, key=lambda track: (track.first, track.boxes[0, 0]))
+        return [_track(path) for path in _lasting(self._linker.paths)]
 
     def _advance(self) -> None:
         known = self._linker.expected(self._look.frame)
@@ -134,8 +156,8 @@ def _lasting(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if path.span >= PASSING] or list(paths)
 
 
-def _track(path: Path, scene: int) -> Track:
-    """Return a path with the frames between its looks filled."""
+def _track(path: Path) -> Track:
+    """Return a path with the frames between its looks filled, not yet in any scene."""
     first = path.places[0].frame
     boxes = np.full((path.span, 5), np.nan)
     for place in path.places:
@@ -146,4 +168,4 @@ def _track(path: Path, scene: int) -> Track:
             filled = before.row + part * (after.row - before.row)
             boxes[before.frame - first : after.frame - first + 1] = filled
     best = max(path.places, key=lambda place: place.quality)
-    return Track(scene, first, boxes, best.frame, tuple(path.gallery), path.embedding())
+    return Track(0, first, boxes, best.frame, tuple(path.gallery), path.embedding())
