@@ -35,10 +35,13 @@ from lipgan_cli.engine.media.audio import (
     read_audio,
 )
 from lipgan_cli.engine.media.blend import crop, paste
+from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.media.loudness import levelled
+from lipgan_cli.engine.media.people import one_person
 from lipgan_cli.engine.media.picture import to_rgb
 from lipgan_cli.engine.media.playback import position
-from lipgan_cli.engine.media.video import luma, probe, read_frames
+from lipgan_cli.engine.media.tracks import find_tracks
+from lipgan_cli.engine.media.video import probe, read_frames
 
 SPEAKERS = ("s1", "s32", "s33", "s2", "s4", "s14", "s34")
 CLIPS = 2  # of each speaker
@@ -85,7 +88,7 @@ def load(path: Path, seconds: float = 3.0) -> Clip:
     info = probe(path)
     fps = float(info.fps)
     frames = [frame.copy() for frame in read_frames(info)][: round(seconds * fps)]
-    boxes = faces.track(map(luma, frames), faces.HogDetector())
+    boxes = one_person(find_tracks(frames, HogDetector()))[:, :4]
     places = [faces.region(square) for square in faces.squares(boxes, fps)]
     times = np.arange(len(frames)) / fps
     sound = levelled(read_audio(path, info.start))

@@ -2,157 +2,21 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipgan_cli.engine.media.detectors import Box, Face
-from lipgan_cli.engine.media.faces import cut, region, squares, track
+from lipgan_cli.engine.media.detectors import Box
+from lipgan_cli.engine.media.faces import cut, region, squares
 
 Script = Callable[[int], list[Box]]
 
 
-class Scripted:
-    """A detector that reads the frame's number and finds what the script says."""
-
-    sizes = (160, 160, 160)
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.looks: list[int] = []
-
-    def detect(self, luma: np.ndarray, longest: int) -> list[Face]:
-        assert longest == max(luma.shape)
-        number = int(luma[0, 0]) + 256 * int(luma[0, 1])
-        self.looks.append(number)
-        return [Face(box) for box in self.script(number)]
-
-
-def frames(count: int, cuts: tuple[int, ...] = ()) -> Iterator[np.ndarray]:
-    """Yield grey frames that carry their number; at each cut the picture changes."""
-    for number in range(count):
-        scene = sum(number >= cut for cut in cuts)
-        luma = np.full((90, 160), 60 + 100 * (scene % 2), np.uint8)
-        luma[0, :2] = number % 256, number // 256
-        yield luma
-
-
 def square(x: float, y: float, side: float = 100) -> Box:
     return x - side / 2, y - side / 2, x + side / 2, y + side / 2
-
-
-def follow(script: Script, count: int, cuts: tuple[int, ...] = ()) -> tuple[np.ndarray, list[int]]:
-    """Return the centre of each frame's box, and the frames that were looked at."""
-    detector = Scripted(script)
-    boxes = track(frames(count, cuts), detector, key_interval=12)
-    assert boxes.shape == (count, 4)
-    assert boxes.dtype == np.float64
-    return (boxes[:, :2] + boxes[:, 2:]) / 2, detector.looks
-
-
-def test_a_steady_face_is_looked_for_on_key_frames_alone() -> None:
-    centres, looks = follow(lambda k: [square(300, 200)], 75)
-    np.testing.assert_array_equal(centres, np.tile([300, 200], (75, 1)))
-    assert looks == [0, 12, 24, 36, 48, 60, 72, 74]
-
-
-def test_a_slow_face_is_interpolated() -> None:
-    centres, looks = follow(lambda k: [square(300 + k, 200)], 25)
-    np.testing.assert_allclose(centres[:, 0], 300 + np.arange(25))
-    assert looks == [0, 12, 24]
-
-
-def test_a_quick_face_is_looked_for_in_between() -> None:
-    centres, looks = follow(lambda k: [square(300 + 4 * k, 200)], 13)
-    np.testing.assert_allclose(centres[:, 0], 300 + 4 * np.arange(13))
-    assert looks == [0, 12, 6, 3, 9]  # 12 px may be interpolated, 24 may not
-
-
-def test_the_first_and_last_frame_with_a_face_are_found_exactly() -> None:
-    centres, _ = follow(lambda k: [square(300, 200)] if 17 <= k < 41 else [], 60)
-    assert np.flatnonzero(~np.isnan(centres[:, 0])).tolist() == list(range(17, 41))
-
-
-@given(first=st.integers(0, 40), length=st.integers(13, 40))
-def test_any_long_enough_presence_is_found_exactly(first: int, length: int) -> None:
-    centres, looks = follow(lambda k: [square(300, 200)] if first <= k < first + length else [], 60)
-    there = [k for k in range(60) if first <= k < first + length]
-    assert np.flatnonzero(~np.isnan(centres[:, 0])).tolist() == there
-    assert len(looks) <= 6 + 2 * 4
-
-
-def test_no_face_at_all() -> None:
-    centres, looks = follow(lambda k: [], 30)
-    assert np.isnan(centres).all()
-    assert looks == [0, 12, 24, 29]
-    assert follow(lambda k: [], 0)[0].shape == (0, 2)
-
-
-def test_a_video_of_one_frame() -> None:
-    centres, _ = follow(lambda k: [square(50, 50)], 1)
-    assert centres.tolist() == [[50, 50]]
-
-
-def test_the_largest_face_is_taken_and_kept() -> None:
-    """A second face becomes larger later, and the first one is followed still."""
-
-    def script(k: int) -> list[Box]:
-        return [square(500, 200, 80 + 4 * k), square(200, 200, 100)]
-
-    np.testing.assert_allclose(follow(script, 50)[0][:, 0], 200)
-
-
-def test_another_face_does_not_stand_in() -> None:
-    """While the person is hidden for a moment, someone else is not taken for them."""
-
-    def script(k: int) -> list[Box]:
-        other = [square(600, 200, 120)] if k else []
-        return other if 20 <= k < 30 else [square(200, 200), *other]
-
-    centres, _ = follow(script, 60)
-    gone = np.isnan(centres[:, 0])
-    assert np.flatnonzero(gone).tolist() == list(range(20, 30))
-    np.testing.assert_allclose(centres[~gone, 0], 200)
-
-
-def test_someone_else_is_followed_when_the_person_is_long_gone() -> None:
-    centres, _ = follow(lambda k: [square(200, 200)] if k < 10 else [square(600, 200)], 100)
-    np.testing.assert_allclose(centres[:10, 0], 200)
-    np.testing.assert_allclose(centres[60:, 0], 600)
-
-
-def test_one_person_alone_is_followed_when_asked() -> None:
-    detector = Scripted(lambda k: [square(200, 200)] if k < 10 else [square(600, 200)])
-    boxes = track(frames(100, (50,)), detector, key_interval=12, one_person=True)
-    assert np.isnan(boxes[12:]).all()
-    np.testing.assert_allclose(boxes[:10, 0], boxes[0, 0])
-
-
-def test_after_a_cut_the_face_is_found_at_once() -> None:
-    centres, _ = follow(
-        lambda k: [square(200, 200)] if k < 29 else [square(600, 300)], 60, cuts=(29,)
-    )
-    np.testing.assert_array_equal(centres[:29], np.tile([200, 200], (29, 1)))
-    np.testing.assert_array_equal(centres[29:], np.tile([600, 300], (31, 1)))
-
-
-def test_memory_does_not_grow_with_the_video() -> None:
-    alive: list[weakref.ref[np.ndarray]] = []
-    most = 0
-
-    def watched() -> Iterator[np.ndarray]:
-        nonlocal most
-        for frame in frames(300):
-            alive.append(weakref.ref(frame))
-            most = max(most, sum(ref() is not None for ref in alive))
-            yield frame
-
-    track(watched(), Scripted(lambda k: [square(200, 200)]), key_interval=12)
-    assert most <= 15
 
 
 def boxes_of(*places: Box | None) -> np.ndarray:

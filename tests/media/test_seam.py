@@ -15,7 +15,9 @@ from lipgan_cli.engine.media.choices import Blend
 from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.media.landmarks import PREDICTOR, Landmarks, find_model
 from lipgan_cli.engine.media.mask import Points, feather, in_crop
+from lipgan_cli.engine.media.people import one_person
 from lipgan_cli.engine.media.picture import luma
+from lipgan_cli.engine.media.tracks import find_tracks
 from lipgan_cli.engine.media.video import probe, read_frames
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the mask: its fade has no one edge
@@ -77,7 +79,7 @@ def enlarged(frame: Pixels, scale: int) -> Pixels:
 
 def looked_at(frames: list[Pixels]) -> tuple[list[Place], list[Points] | None]:
     """Return the squares of a face, and its points where there is a model for them."""
-    boxes = faces.track([luma(frame) for frame in frames], HogDetector())
+    boxes = one_person(find_tracks(frames, HogDetector()))[:, :4]
     places = [faces.region(square) for square in faces.squares(boxes, 25)]
     model = find_model(PREDICTOR)
     if model is None:

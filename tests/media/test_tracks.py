@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipgan_cli.engine.media.choice import listing
 from lipgan_cli.engine.media.detectors import Box, Face
+from lipgan_cli.engine.media.people import listing
 from lipgan_cli.engine.media.picture import Frame
 from lipgan_cli.engine.media.tracks import Track, Tracks, find_tracks
 

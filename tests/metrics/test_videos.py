@@ -9,8 +9,11 @@ from skimage.data import astronaut
 from skimage.transform import resize
 
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media.faces import HogDetector, squares, track
-from lipgan_cli.engine.media.video import luma, probe, read_frames, to_rgb
+from lipgan_cli.engine.media.detectors import HogDetector
+from lipgan_cli.engine.media.faces import squares
+from lipgan_cli.engine.media.people import one_person
+from lipgan_cli.engine.media.tracks import find_tracks
+from lipgan_cli.engine.media.video import probe, read_frames, to_rgb
 from lipgan_cli.engine.metrics.image import psnr, ssim
 from lipgan_cli.engine.metrics.videos import compare_videos
 from lipgan_cli.engine.progress import Silent
@@ -64,7 +67,7 @@ def test_mouth_is_where_the_face_is(tmp_path):
     planes = av.VideoFrame.from_ndarray(picture, format="rgb24").to_ndarray(format="yuv420p")
     real = write(tmp_path / "real.mkv", [planes] * 3)
     info = probe(real)
-    boxes = track((luma(frame) for frame in read_frames(info)), HogDetector())
+    boxes = one_person(find_tracks(read_frames(info), HogDetector()))[:, :4]
     x, y, side = squares(boxes, 25.0)[0]
     # Paint over the mouth of the crop: rows 54..89 and columns 24..71 of 96.
     painted = planes.copy()

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.data.corpus import Source
 from lipgan_cli.engine.data.dataset import face_name
 from lipgan_cli.engine.errors import InputError, LipganError
-from lipgan_cli.engine.media import audio, choice, faces, flac, loudness, tracks, video
+from lipgan_cli.engine.media import audio, faces, flac, loudness, people, tracks, video
+from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.paths import atomic_path
 
 JPEG_QUALITY = 95
@@ -94,7 +95,7 @@ def record(job: Job) -> Recorded | Refused | Unwritable:
         sound = _sound(info)
         frames = _frames(info)
         found = tracks.find_tracks(frames(), _detector(), key_interval=job.parameters.key_interval)
-        boxes = choice.one_person(found)[:, :4]
+        boxes = people.one_person(found)[:, :4]
     except LipganError as error:
         return Refused(error.message.removeprefix(str(path)).strip(" :"))
     squares = faces.squares(boxes, float(info.fps), found.cuts)
@@ -118,8 +119,8 @@ def record(job: Job) -> Recorded | Refused | Unwritable:
 
 
 @cache
-def _detector() -> faces.HogDetector:
-    return faces.HogDetector()
+def _detector() -> HogDetector:
+    return HogDetector()
 
 
 def _sound(info: video.VideoInfo) -> audio.Samples:

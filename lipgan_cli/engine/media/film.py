@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media import faces
 from lipgan_cli.engine.media.audio import SAMPLE_RATE
-from lipgan_cli.engine.media.choice import Choice, choose
 from lipgan_cli.engine.media.detectors import FaceDetector
 from lipgan_cli.engine.media.footage import Footage
 from lipgan_cli.engine.media.identity import Embedding, Identity
+from lipgan_cli.engine.media.people import Choice, choose
 from lipgan_cli.engine.media.picture import Frame
 from lipgan_cli.engine.media.references import shortlists
 from lipgan_cli.engine.media.tracks import Tracks, find_tracks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.blend import planes
 from lipgan_cli.engine.media.detectors import Face, upright
+from lipgan_cli.engine.media.landmarks import find_model
 from lipgan_cli.engine.media.picture import Frame, to_rgb
 
 SAME_PERSON = 0.6
@@ -74,10 +74,7 @@ _HINT = "pip install 'lipgan-cli[faces]'"
 
 
 def _model(name: str) -> Path:
-    """Return a model file of the installed package, which is not imported: its code is old."""
-    spec = find_spec(PACKAGE)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "models" / name
-        if path.is_file():
-            return path
-    raise InputError(f"telling people apart needs dlib's model {name}", _HINT)
+    path = find_model(name)
+    if path is None:
+        raise InputError(f"telling people apart needs dlib's model {name}", _HINT)
+    return path

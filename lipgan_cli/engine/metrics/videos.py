@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media.choice import Position, choose
 from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.media.faces import region, squares
+from lipgan_cli.engine.media.people import Position, choose
 from lipgan_cli.engine.media.tracks import find_tracks
 from lipgan_cli.engine.media.video import Frame, VideoInfo, probe, read_frames, to_rgb
 from lipgan_cli.engine.metrics.image import (

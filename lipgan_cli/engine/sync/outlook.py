@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from lipgan_cli.engine.media.choice import Person, listing
 from lipgan_cli.engine.media.footage import Footage
+from lipgan_cli.engine.media.people import Person, listing
 from lipgan_cli.engine.media.picture import to_rgb
 from lipgan_cli.engine.progress import Listener, Progress, Silent, listening
 from lipgan_cli.engine.sync import Job, cut_times, prepare, write

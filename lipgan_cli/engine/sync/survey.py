@@ -14,12 +14,12 @@ import numpy as np
 
 from lipgan_cli.engine.cache import Arrays, Key, content_hash, open_cache
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media.choice import Choice, Position, listing, parse
 from lipgan_cli.engine.media.choices import Detector
 from lipgan_cli.engine.media.detectors import FaceDetector, HogDetector, MmodDetector
 from lipgan_cli.engine.media.film import Film, film_of, find_faces, watch
 from lipgan_cli.engine.media.footage import Footage, open_footage
 from lipgan_cli.engine.media.identity import DlibIdentity, Embedding, Identity
+from lipgan_cli.engine.media.people import Choice, Position, listing, parse
 from lipgan_cli.engine.media.references import Gallery
 from lipgan_cli.engine.media.tracks import Tracks, find_tracks
 from lipgan_cli.engine.progress import Progress

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media.choice import (
+from lipgan_cli.engine.media.detectors import Face
+from lipgan_cli.engine.media.likeness import likeness
+from lipgan_cli.engine.media.people import (
     Choice,
     Point,
     Position,
@@ -19,8 +21,6 @@ from lipgan_cli.engine.media.choice import (
     one_person,
     parse,
 )
-from lipgan_cli.engine.media.detectors import Face
-from lipgan_cli.engine.media.likeness import likeness
 from lipgan_cli.engine.media.tracks import Track, Tracks
 
 SIZE = (640, 360)
