@@ -34,7 +34,7 @@ class _Coder:
 
 
 _CODERS = {
-    Codec.H264: _Coder("libx264", 18, 51, "veryfast"),
+    Codec.H264: _Coder("libx264", 18, 51, "superfast"),
     Codec.H265: _Coder("libx265", 20, 51, "veryfast"),
     Codec.VP9: _Coder("libvpx-vp9", 24, 63, "6"),
     Codec.FFV1: _Coder("ffv1"),

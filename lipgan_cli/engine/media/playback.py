@@ -154,7 +154,8 @@ class _End:
 def ahead(items: Iterable[T], limit: int) -> Generator[T, None, None]:
     """Yield `items`, made by a thread that runs up to `limit` items ahead.
 
-    What the thread raises is raised here. Closing the generator ends the thread.
+    What the thread raises is raised here. Closing the generator ends the thread, and closes
+    `items` where that is a generator too.
     """
     queue: Queue[T | _End] = Queue(limit)
     stop = Event()
@@ -176,6 +177,9 @@ def ahead(items: Iterable[T], limit: int) -> Generator[T, None, None]:
             put(_End())
         except BaseException as error:
             put(_End(error))
+        finally:
+            if isinstance(items, Generator):
+                items.close()
 
     thread = Thread(target=work, name="ahead", daemon=True)
     thread.start()

@@ -46,7 +46,7 @@ class SyncOptions:
     sheet: Path | str | None = None  # a contact sheet of the result
     cache: bool = True
     force: bool = False
-    batch: int = 16  # frames painted at once
+    batch: int = 8  # frames painted at once
 
     @property
     def coding(self) -> Coding:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.media.audio import BANDS, SILENCE, WINDOW
 from lipgan_cli.engine.media.choices import Blend
-from lipgan_cli.engine.media.cutout import cut_out
+from lipgan_cli.engine.media.cutout import Cutout, cut_out
 from lipgan_cli.engine.media.film import Film
 from lipgan_cli.engine.media.footage import Footage
 from lipgan_cli.engine.media.landmarks import SteadyLandmarks
@@ -49,13 +49,25 @@ class FacePainter(Protocol):
         """Paint target faces that speak `windows` (B, 80, 27); see `Animator.faces`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Layer:
-    """A copy of a frame of the footage that is to be painted."""
+    """A frame of the footage, of its own, that is painted."""
 
     frame: Frame
     place: int  # its number in the footage
-    time: float  # seconds of the film at which it is shown
+    cutout: Cutout | None  # None where no face is painted
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Frames of the film that are worked on together, and what is heard and seen in them."""
+
+    numbers: range  # of the film
+    under: list[_Layer]
+    over: dict[int, _Layer]  # what fades in over them, by number
+    work: list[_Layer]  # those of both with a face
+    references: list[Face]  # of `work`
+    times: NDArray[np.float64]  # of `work`: seconds of the film
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,77 +90,110 @@ class Painter:
     watch: Stopwatch
 
     def frames(self, shown: Playlist) -> Iterator[tuple[Frame, int]]:
-        """Yield the finished frames and when they are shown, in ticks of the footage's clock."""
-        base = float(self.footage.clock.base)
-        repeats = len(np.unique(shown.places)) < len(shown)
-        opening = self._opening(shown)
-        with closing(ahead(play(self.footage.read, shown.places), 2 * self.batch)) as source:
-            for first in range(0, len(shown), self.batch):
-                numbers = range(first, min(first + self.batch, len(shown)))
-                times = shown.ticks[numbers] * base
-                under = [
-                    _Layer(frame.copy(), int(shown.places[number]), float(time))
-                    for number, frame, time in zip(
-                        numbers, islice(source, self.batch), times, strict=True
-                    )
-                ]
-                over = {
-                    number: _Layer(opening[place].copy(), place, float(time))
-                    for number, time in zip(numbers, times, strict=True)
-                    if (place := int(shown.incoming[number])) >= 0
-                }
-                self._paint([*under, *over.values()], repeats)
-                for number, layer in zip(numbers, under, strict=True):
-                    if number in over:
-                        _mix(layer.frame, over[number].frame, float(shown.share[number]))
+        """Yield the finished frames and when they are shown, in ticks of the footage's clock.
+
+        Reading, generating and blending each have a thread.
+        """
+        with closing(ahead(self._generated(shown), 1)) as batches:
+            for batch, painted in batches:
+                with self.watch.step("blend"):
+                    self._blend(batch, painted)
+                for number, layer in zip(batch.numbers, batch.under, strict=True):
+                    if number in batch.over:
+                        _mix(layer.frame, batch.over[number].frame, float(shown.share[number]))
                     yield layer.frame, int(shown.ticks[number])
 
-    def _opening(self, shown: Playlist) -> list[Frame]:
-        """Return the footage's first frames as far as they fade in over others."""
-        return list(islice(self.footage.read(0), int(shown.incoming.max(initial=-1)) + 1))
+    def _generated(self, shown: Playlist) -> Iterator[tuple[_Batch, Faces | None]]:
+        repeats = len(np.unique(shown.places)) < len(shown)
+        with closing(ahead(self._batches(shown), 1)) as batches:
+            for batch in batches:
+                painted = None
+                if batch.work:
+                    with self.watch.step("generate"):
+                        painted = self.network.faces(
+                            np.stack(batch.references),
+                            np.stack([_face(layer) for layer in batch.work]),
+                            self.speech.windows(batch.times),
+                            [layer.place for layer in batch.work] if repeats else None,
+                        )
+                yield batch, painted
 
-    def _paint(self, layers: Sequence[_Layer], repeats: bool) -> None:
-        """Paint the speaking face into frames."""
-        film, colour = self.film, self.footage.info.seen_as
-        work = [layer for layer in layers if film.opacity[layer.place] > 0]
-        if not work:
+    def _batches(self, shown: Playlist) -> Iterator[_Batch]:
+        opening = list(islice(self.footage.read(0), int(shown.incoming.max(initial=-1)) + 1))
+        source = play(self.footage.read, shown.places)
+        for first in range(0, len(shown), self.batch):
+            numbers = range(first, min(first + self.batch, len(shown)))
+            with self.watch.step("read"):
+                frames = [frame.copy() for frame in islice(source, len(numbers))]
+            with self.watch.step("cut"):
+                batch = self._cut(numbers, frames, shown, opening)
+            yield batch
+
+    def _cut(
+        self, numbers: range, frames: list[Frame], shown: Playlist, opening: list[Frame]
+    ) -> _Batch:
+        under = [
+            self._layer(frame, int(place))
+            for frame, place in zip(frames, shown.places[numbers], strict=True)
+        ]
+        over = {
+            number: self._layer(opening[place].copy(), int(place))
+            for number, place in zip(numbers, shown.incoming[numbers], strict=True)
+            if place >= 0
+        }
+        both = [*zip(numbers, under, strict=True), *over.items()]
+        work = [(number, layer) for number, layer in both if layer.cutout is not None]
+        base = float(self.footage.clock.base)
+        return _Batch(
+            numbers=numbers,
+            under=under,
+            over=over,
+            work=[layer for _, layer in work],
+            references=[self._reference(layer) for _, layer in work],
+            times=np.array([float(shown.ticks[number]) * base for number, _ in work]),
+        )
+
+    def _layer(self, frame: Frame, place: int) -> _Layer:
+        cutout = None
+        if self.film.opacity[place] > 0:
+            colour = self.footage.info.seen_as
+            cutout = cut_out(frame, self.film.squares[place], colour)
+        return _Layer(frame, place, cutout)
+
+    def _reference(self, layer: _Layer) -> Face:
+        gallery = self.galleries[self.film.runs[layer.place]]
+        face: Face = gallery.faces[gallery.nearest(_face(layer))]
+        return face
+
+    def _blend(self, batch: _Batch, painted: Faces | None) -> None:
+        if painted is None:
             return
-        places = [layer.place for layer in work]
-        with self.watch.step("cut"):
-            cutouts = [cut_out(layer.frame, film.squares[layer.place], colour) for layer in work]
-            targets = [cutout.face for cutout in cutouts]
-            references = [self._reference(*pair) for pair in zip(places, targets, strict=True)]
-            times = np.array([layer.time for layer in work])
-            windows = self.speech.windows(times)
-        with self.watch.step("generate"):
-            painted = self.network.faces(
-                np.stack(references), np.stack(targets), windows, places if repeats else None
-            )
-        stillness = self.speech.stillness(times)
-        with self.watch.step("blend"):
-            for place, cutout, face, still in zip(places, cutouts, painted, stillness, strict=True):
-                rested = self._rested(face, place, cutout.face, float(still))
-                feathered = self.blend is Blend.FEATHER
-                opacity = float(film.opacity[place]) if feathered else 1.0
-                points = None
-                if feathered and self.landmarks is not None:
-                    points = self.landmarks.points(place, cutout.luma, cutout.box)
-                cutout.paint(rested, self.blend, opacity, points)
+        stillness = self.speech.stillness(batch.times)
+        for layer, face, still in zip(batch.work, painted, stillness, strict=True):
+            rested = self._rested(face, layer, float(still))
+            feathered = self.blend is Blend.FEATHER
+            opacity = float(self.film.opacity[layer.place]) if feathered else 1.0
+            points = None
+            assert layer.cutout is not None
+            if feathered and self.landmarks is not None:
+                cutout = layer.cutout
+                points = self.landmarks.points(layer.place, cutout.luma, cutout.box)
+            layer.cutout.paint(rested, self.blend, opacity, points)
 
-    def _rested(self, painted: Face, place: int, target: Face, stillness: float) -> Face:
+    def _rested(self, painted: Face, layer: _Layer, stillness: float) -> Face:
         """Return a painted face with its mouth at rest, as far as nobody speaks."""
-        rest = self.resting[self.film.runs[place]]
+        rest = self.resting[self.film.runs[layer.place]]
         if rest is None or stillness == 0:
             return painted
-        moved, sure = fitted(rest, target)
+        moved, sure = fitted(rest, _face(layer))
         part = stillness * sure
         mixed = cv2.addWeighted(moved, part, painted, 1 - part, 0)
         return mixed.astype(np.uint8, copy=False)
 
-    def _reference(self, place: int, target: Face) -> Face:
-        gallery = self.galleries[self.film.runs[place]]
-        face: Face = gallery.faces[gallery.nearest(target)]
-        return face
+
+def _face(layer: _Layer) -> Face:
+    assert layer.cutout is not None
+    return layer.cutout.face
 
 
 def galleries(footage: Footage, film: Film) -> tuple[Gallery, ...]:
