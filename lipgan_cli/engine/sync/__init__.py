@@ -114,18 +114,18 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
         path = Path(options.speech)
         samples = read_audio(path)
         seconds = seconds_of(samples)
-        shown = _playlist(footage, path, seconds, options.fit)
+        shown = _playlist(footage, path, seconds, Fit(options.fit))
         network = pool.submit(_network, options)
         heard = pool.submit(hear, path, samples, options.av_offset_ms / 1000)
         with watch.step("find the faces"):
             found = survey(footage, _surveyed(footage, shown), options, progress, fresh)
         if found.film.frames <= shown.places.max():  # fewer could be decoded
             footage = footage.cut(found.film.frames)
-            shown = _playlist(footage, path, seconds, options.fit)
+            shown = _playlist(footage, path, seconds, Fit(options.fit))
         missing = _missing(footage, found, shown, options, progress)
         with watch.step("wait for speech and network"):
             speech, loaded = heard.result(), network.result()
-        landmarks = installed_landmarks() if options.blend is Blend.FEATHER else None
+        landmarks = installed_landmarks() if options.blend == Blend.FEATHER else None
         with watch.step("find mouths at rest"):
             painter = Painter(
                 footage=footage,
@@ -135,7 +135,7 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
                 resting=resting(found.galleries, loaded),
                 network=loaded,
                 landmarks=None if landmarks is None else SteadyLandmarks(landmarks),
-                blend=options.blend,
+                blend=Blend(options.blend),
                 batch=options.batch,
                 watch=watch,
             )

@@ -24,7 +24,11 @@ Span = tuple[float, float]  # seconds: the first, and the one after the last
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """The face, the speech, where to, and how; every path may be text."""
+    """The face, the speech, where to, and how; paths and choices may be text.
+
+    Raises:
+        InputError: there is no such choice.
+    """
 
     face: Path | str
     speech: Path | str
@@ -32,13 +36,13 @@ class SyncOptions:
     weights: Path | str | None = None  # None: those that came with the install
     device: str | None = None  # None: the best one here
     person: str = "largest"  # left, right, center, a number, x,y in pixels, or a picture
-    fit: Fit = DEFAULT_FIT
+    fit: Fit | str = DEFAULT_FIT
     start: float | Fraction | None = None  # seconds of the face video
     end: float | Fraction | None = None
     av_offset_ms: float = 0.0  # by how much the sound comes later than the mouth
-    blend: Blend = DEFAULT_BLEND
-    detector: Detector = DEFAULT_DETECTOR
-    codec: Codec | None = None  # None: the output's usual one
+    blend: Blend | str = DEFAULT_BLEND
+    detector: Detector | str = DEFAULT_DETECTOR
+    codec: Codec | str | None = None  # None: the output's usual one
     crf: int | None = None
     preset: str | None = None
     keep_audio: float | None = None  # decibels below the speech
@@ -48,9 +52,21 @@ class SyncOptions:
     force: bool = False
     batch: int = 8  # frames painted at once
 
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("fit", Fit),
+            ("blend", Blend),
+            ("detector", Detector),
+            ("codec", Codec),
+        ):
+            value = getattr(self, name)
+            if value is not None and value not in list(known):
+                raise InputError(f"{name} {value!r} is none", f"known: {', '.join(known)}")
+
     @property
     def coding(self) -> Coding:
-        return Coding(self.codec, self.crf, self.preset)
+        codec = None if self.codec is None else Codec(self.codec)
+        return Coding(codec, self.crf, self.preset)
 
 
 @dataclass(frozen=True)

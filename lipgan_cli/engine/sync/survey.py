@@ -19,13 +19,14 @@ from lipgan_cli.engine.media.detectors import FaceDetector, HogDetector, MmodDet
 from lipgan_cli.engine.media.film import Film, film_of, find_faces, watch
 from lipgan_cli.engine.media.footage import Footage, open_footage
 from lipgan_cli.engine.media.identity import DlibIdentity, Embedding, Identity
+from lipgan_cli.engine.media.landmarks import find_model
 from lipgan_cli.engine.media.people import Choice, Position, listing, parse
 from lipgan_cli.engine.media.references import Gallery
 from lipgan_cli.engine.media.tracks import Tracks, find_tracks
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.sync.options import SyncOptions
 from lipgan_cli.engine.sync.painter import galleries
-from lipgan_cli.engine.weights import find
+from lipgan_cli.engine.weights import find, named
 
 VERSION = 1  # of what is found and how
 
@@ -56,11 +57,11 @@ def survey(
     """
     choice = parse(options.person)
     cache = open_cache() if options.cache and not footage.info.photo else None
-    key = _key(footage, frames, options.detector, choice) if cache else {}
+    key = _key(footage, frames, Detector(options.detector), choice) if cache else {}
     known = cache.get(key) if cache and not fresh else None
     if known is not None:
         return _unpacked(known, footage)
-    tracks, reference = follow(footage, frames, options.detector, choice, progress)
+    tracks, reference = follow(footage, frames, Detector(options.detector), choice, progress)
     found = choose_speaker(footage, tracks, choice, reference)
     if cache is not None and content_hash(footage.info.path) == key["content"]:
         cache.put(key, _packed(found))  # unless the file was replaced meanwhile
@@ -89,8 +90,19 @@ def choose_speaker(
 
 def _detector(choice: Detector) -> FaceDetector:
     if choice is Detector.MMOD:
-        return MmodDetector(find("mmod"))
+        return MmodDetector(_mmod())
     return HogDetector()
+
+
+def _mmod() -> Path:
+    """Return MMOD's weights: those that were downloaded, else those of the extra `faces`."""
+    packed = find_model(named("mmod").file)
+    try:
+        return find("mmod")
+    except InputError:
+        if packed is None:
+            raise
+        return packed
 
 
 def _identity(choice: Choice) -> Identity | None:
@@ -127,7 +139,7 @@ def _key(footage: Footage, frames: int, detector: Detector, choice: Choice) -> K
         "last": footage.first + footage.clock.frames,
         "frames": frames,
         "detector": str(detector),
-        "weights": content_hash(find("mmod")) if detector is Detector.MMOD else "",
+        "weights": content_hash(_mmod()) if detector is Detector.MMOD else "",
         "libraries": [dlib.__version__, av.__version__],
         "person": content_hash(choice) if isinstance(choice, Path) else repr(choice),
         "identity": _identity(choice) is not None,
