@@ -31,7 +31,7 @@ from lipgan_cli.engine.sync.painter import FacePainter, Painter, resting
 from lipgan_cli.engine.sync.sheets import ContactSheet
 from lipgan_cli.engine.sync.speech import Speech, hear, seconds_of
 from lipgan_cli.engine.sync.stopwatch import Stopwatch
-from lipgan_cli.engine.sync.survey import Survey, survey
+from lipgan_cli.engine.sync.survey import Survey, find_speaker
 
 __all__ = ["SyncOptions", "SyncSummary", "sync"]
 
@@ -109,23 +109,23 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
         InputError: something given cannot be used, or there is no face.
     """
     watch = Stopwatch()
-    with ThreadPoolExecutor(2, "prepare") as pool:
+    with ThreadPoolExecutor(thread_name_prefix="prepare") as pool:
         footage = open_footage(Path(options.face), _exact(options.start), _exact(options.end))
         path = Path(options.speech)
         samples = read_audio(path)
         seconds = seconds_of(samples)
         shown = _playlist(footage, path, seconds, Fit(options.fit))
         network = pool.submit(_network, options)
+        landmarks = pool.submit(_landmarks, Blend(options.blend))
         heard = pool.submit(hear, path, samples, options.av_offset_ms / 1000)
         with watch.step("find the faces"):
-            found = survey(footage, _surveyed(footage, shown), options, progress, fresh)
+            found = find_speaker(footage, _surveyed(footage, shown), options, progress, fresh)
         if found.film.frames <= shown.places.max():  # fewer could be decoded
             footage = footage.cut(found.film.frames)
             shown = _playlist(footage, path, seconds, Fit(options.fit))
         missing = _missing(footage, found, shown, options, progress)
         with watch.step("wait for speech and network"):
             speech, loaded = heard.result(), network.result()
-        landmarks = installed_landmarks() if options.blend == Blend.FEATHER else None
         with watch.step("find mouths at rest"):
             painter = Painter(
                 footage=footage,
@@ -134,7 +134,7 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
                 galleries=found.galleries,
                 resting=resting(found.galleries, loaded),
                 network=loaded,
-                landmarks=None if landmarks is None else SteadyLandmarks(landmarks),
+                landmarks=landmarks.result(),
                 blend=Blend(options.blend),
                 batch=options.batch,
                 watch=watch,
@@ -154,6 +154,12 @@ def _network(options: SyncOptions) -> FacePainter:
     share_cores()
     weights = None if options.weights is None else Path(options.weights)
     return Animator.load(weights, choose_device(options.device))
+
+
+def _landmarks(blend: Blend) -> SteadyLandmarks | None:
+    """Return what the mask follows, where it is of use and installed."""
+    landmarks = installed_landmarks() if blend is Blend.FEATHER else None
+    return None if landmarks is None else SteadyLandmarks(landmarks)
 
 
 def _playlist(footage: Footage, speech: Path, seconds: Fraction, fit: Fit) -> Playlist:

@@ -45,7 +45,7 @@ class Survey:
         return self.tracks is None
 
 
-def survey(
+def find_speaker(
     footage: Footage, frames: int, options: SyncOptions, progress: Progress, fresh: bool = False
 ) -> Survey:
     """Find who speaks in the footage's first frames, or remember it from an earlier run.
