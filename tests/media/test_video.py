@@ -148,6 +148,18 @@ def test_rotation_of_the_display_is_applied(tmp_path: Path, angle: int) -> None:
         np.testing.assert_array_equal(chroma[1], np.rot90(v, turns).reshape(-1))
 
 
+@pytest.mark.parametrize("angle", [0, 90, 180, 270])
+def test_a_front_camera_s_mirrored_film_is_shown_as_players_do(tmp_path: Path, angle: int) -> None:
+    frames = random_frames(1, 32, 16)
+    plain = write_video(tmp_path / "plain.mp4", frames, options=LOSSLESS)
+    flipped, decoded = tmp_path / "flipped.mp4", tmp_path / "decoded.mkv"
+    turn = ("-display_rotation:v", angle, "-display_hflip:v")
+    ffmpeg(*turn, "-i", plain, "-c", "copy", flipped)
+    ffmpeg("-i", flipped, "-c:v", "ffv1", decoded)  # turns it as its player does
+    wanted = next(read_frames(probe(decoded)))
+    np.testing.assert_array_equal(next(read_frames(probe(flipped))), wanted)
+
+
 def test_other_pixel_formats_become_8_bit_420(tmp_path: Path) -> None:
     grey = np.full((16, 32, 3), 130, np.uint8)
     for name, codec, pixels in [("a.mkv", "ffv1", "yuv444p10le"), ("b.mkv", "ffv1", "bgr0")]:

@@ -57,7 +57,10 @@ class Clock:
         tick = seconds / float(self.base)
         if self.constant:
             return tick
-        return float(np.interp(tick, self.ticks, np.arange(len(self.ticks))))
+        before = int(np.searchsorted(self.ticks, tick, "right")) - 1
+        before = min(max(before, 0), self.frames - 1)
+        first, last = int(self.ticks[before]), int(self.ticks[before + 1])
+        return before + min(max((tick - first) / (last - first), 0.0), 1.0)
 
     def part(self, first: int, last: int) -> Clock:
         """Return the clock of the frames from `first` to before `last`."""
@@ -115,7 +118,8 @@ def on_screen(frames: Iterable[Timed], clock: Clock, first: int = 0) -> Iterator
     """
     number, held = first, None
     for upcoming in frames:
-        while held is not None and number + LATE < clock.position(upcoming.time):
+        begins = clock.position(upcoming.time)
+        while held is not None and number + LATE < begins:
             yield held.frame
             number += 1
         held = upcoming

@@ -6,6 +6,7 @@ size. An 8-bit 4:2:0 source keeps its own bytes, whatever its range and matrix.
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -60,9 +62,25 @@ def colour_of(frame: av.VideoFrame) -> Colour:
     )
 
 
-def quarter_turns(frame: av.VideoFrame) -> int:
-    """Return how many quarter turns counterclockwise the display turns a decoded frame."""
-    return round(frame.rotation / 90) % 4
+@dataclass(frozen=True)
+class Orientation:
+    """How the display changes a decoded frame: mirrored left to right first, then turned."""
+
+    mirrored: bool
+    turns: int  # quarter turns counterclockwise
+
+
+def orientation(frame: av.VideoFrame) -> Orientation:
+    """Return how a decoded frame is to be shown."""
+    try:
+        # The key is a member of the enumeration, whatever PyAV's annotations say.
+        matrix = frame.side_data[SideDataType.DISPLAYMATRIX]  # type: ignore[typeddict-item]
+    except KeyError:
+        return Orientation(False, 0)
+    a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].tolist()
+    mirrored = a * d < b * c
+    turned = math.atan2(b, -a) if mirrored else math.atan2(-b, a)
+    return Orientation(mirrored, round(math.degrees(turned) / 90) % 4)
 
 
 def planar(frame: av.VideoFrame, width: int, height: int) -> Frame:
@@ -71,7 +89,8 @@ def planar(frame: av.VideoFrame, width: int, height: int) -> Frame:
     An odd last row or column is lost; a frame of another size than the film's is scaled; what is
     transparent stands on white.
     """
-    turns = quarter_turns(frame)
+    shown_as = orientation(frame)
+    turns = shown_as.turns
     if any(component.is_alpha for component in frame.format.components):
         rgba = frame.to_ndarray(format="rgba").astype(np.uint8, copy=False)
         frame = av.VideoFrame.from_ndarray(on_white(rgba), format="rgb24")
@@ -82,9 +101,12 @@ def planar(frame: av.VideoFrame, width: int, height: int) -> Frame:
     elif frame.format.name not in ("yuv420p", "yuvj420p"):
         frame = frame.reformat(format="yuv420p")
     planes = [
-        np.rot90(_lines(plane, width // part, height // part), turns)
+        _lines(plane, width // part, height // part)
         for plane, part in zip(frame.planes, (1, 2, 2), strict=True)
     ]
+    if shown_as.mirrored:
+        planes = [plane[:, ::-1] for plane in planes]
+    planes = [np.rot90(plane, turns) for plane in planes]
     shown = height if turns % 2 else width
     return np.concatenate([plane.reshape(-1) for plane in planes]).reshape(-1, shown)
 

@@ -38,14 +38,22 @@ class Playlist:
     ticks: Numbers  # when it is shown, in ticks of the clip's clock
     incoming: Numbers  # frame of the clip that fades in over it, -1 for none
     share: NDArray[np.float64]  # how much of the incoming one is seen
+    end: int  # when the last one ends, in ticks
 
     def __len__(self) -> int:
         return len(self.places)
 
     def part(self, count: int) -> Playlist:
         """Return the first frames of it."""
+        if count >= len(self):
+            return self
+        kept = slice(count)
         return Playlist(
-            self.places[:count], self.ticks[:count], self.incoming[:count], self.share[:count]
+            self.places[kept],
+            self.ticks[kept],
+            self.incoming[kept],
+            self.share[kept],
+            int(self.ticks[count]),
         )
 
 
@@ -61,7 +69,7 @@ def playlist(clock: Clock, seconds: Fraction, fit: Fit) -> Playlist:
     if clock.constant:
         ticks = np.arange(math.floor(seconds * clock.fps + Fraction(1, 2)))
         places, incoming, share = _order(ticks, clock.frames, fit, fade)
-        return Playlist(places, ticks, incoming, share)
+        return Playlist(places, ticks, incoming, share, len(ticks))
     shown = np.diff(clock.ticks)
     if fit is Fit.FREEZE:
         shown[-1] = max(1, round(1 / clock.fps / clock.base))
@@ -71,8 +79,9 @@ def playlist(clock: Clock, seconds: Fraction, fit: Fit) -> Playlist:
         ends = np.cumsum(shown[places])
         count *= 2
     ticks = ends - shown[places]
-    kept = np.searchsorted(ticks, wanted, "left")
-    return Playlist(places, ticks, incoming, share).part(int(kept))
+    kept = int(np.searchsorted(ticks, wanted, "left"))
+    end = min(round(wanted), int(ends[kept - 1]))
+    return Playlist(places[:kept], ticks[:kept], incoming[:kept], share[:kept], end)
 
 
 def _order(
@@ -102,23 +111,24 @@ def play(read: Callable[[int], Iterator[Frame]], places: Numbers) -> Iterator[Fr
     `read` gives the clip's frames from a given one on. Backwards, the clip is read in short chunks,
     so that memory does not grow with its length.
     """
+    steps = np.diff(places)
+    breaks = np.flatnonzero(np.diff(steps)) + 1  # steps before which another one was taken
     first = 0
     while first < len(places):
-        steps = np.diff(places[first:])
-        step = int(steps[0]) if len(steps) else 1
-        same = np.flatnonzero(steps != step)
-        last = first + (int(same[0]) if len(same) else len(steps))
-        begin, count = int(places[first]), last - first + 1
-        if step == 1:
-            yield from _exactly(read(begin), count, begin)
-        elif step == -1:
+        begin = int(places[first])
+        step = int(steps[first]) if first < len(steps) else 1
+        after = np.searchsorted(breaks, first, "right")
+        last = int(breaks[after]) if after < len(breaks) else len(steps)
+        if step not in (-1, 0, 1):
+            last = first
+        count = last - first + 1
+        if step == -1:
             yield from _backwards(read, begin + 1, count)
         elif step == 0:
             (frame,) = _exactly(read(begin), 1, begin)
             yield from repeat(frame, count)
         else:
-            yield from _exactly(read(begin), 1, begin)
-            last = first
+            yield from _exactly(read(begin), count, begin)
         first = last + 1
 
 

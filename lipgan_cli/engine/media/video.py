@@ -38,8 +38,8 @@ from lipgan_cli.engine.media.picture import (
     colour_of,
     from_rgb,
     luma,
+    orientation,
     planar,
-    quarter_turns,
     read_photo,
     to_rgb,
 )
@@ -210,14 +210,14 @@ def _pixel_aspect(stream: av.VideoStream, first: av.VideoFrame) -> Fraction:
     aspect = stream.sample_aspect_ratio
     if not aspect:
         return Fraction(1)
-    return 1 / Fraction(aspect) if quarter_turns(first) % 2 else Fraction(aspect)
+    return 1 / Fraction(aspect) if orientation(first).turns % 2 else Fraction(aspect)
 
 
 def _displayed_size(path: Path, frame: av.VideoFrame) -> tuple[int, int]:
     width, height = frame.width, frame.height
     check_size(path, width, height)
     width, height = width // 2 * 2, height // 2 * 2
-    return (height, width) if quarter_turns(frame) % 2 else (width, height)
+    return (height, width) if orientation(frame).turns % 2 else (width, height)
 
 
 def _seek(

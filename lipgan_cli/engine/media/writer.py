@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -24,6 +25,8 @@ from lipgan_cli.engine.media.picture import Colour, Frame
 USUAL = Coding()
 BROKEN = (OSError, av.FFmpegError)
 """What writing to an encoder that has gone raises."""
+LAYOUTS = "mono|stereo|5.1"
+"""Layouts of the channels that AAC, Opus and FLAC all code."""
 FADE_SECONDS = 0.5
 """How long sound takes to fade where it ends before the film."""
 
@@ -81,6 +84,7 @@ class VideoWriter:
             *("-copyts", "-f", "nut", "-i", "pipe:0"),
             *(_sound(sound) if sound is not None else ()),
             *("-map", "0:v:0", "-vf", _tags(picture)),
+            *(("-map", "[sound]") if sound is not None else ()),
             # Told twice, or FFV1 would get its bytes converted to TV range.
             *(("-color_range", "pc") if picture.colour.range == 2 else ()),
             *("-fps_mode", "passthrough", "-enc_time_base:v", "demux"),
@@ -145,8 +149,9 @@ class VideoWriter:
         code = self._process.wait()
         self._complaints.seek(0)
         lines = self._complaints.read().decode("utf-8", "replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        reason = said[-1] if said else f"the encoder ended with exit code {code}"
+        said = [re.sub(r"^(\[[^\]]*\]\s*)+", "", line).strip() for line in lines if line.strip()]
+        # The first is the cause, and the others what came of it.
+        reason = said[0] if said else f"the encoder ended with exit code {code}"
         return LipganError(f"the video cannot be written: {reason}")
 
 
@@ -188,4 +193,6 @@ def _sound(sound: Sound) -> list[str]:
             f":duration={FADE_SECONDS},{end}[under];"
             "[speech][under]amix=inputs=2:duration=first:normalize=0"
         )
-    return [*inputs, "-filter_complex", f"{filters}[sound]", "-map", "[sound]"]
+    # Layouts that no coder takes become one that all take.
+    filters += f",aformat=channel_layouts={LAYOUTS}"
+    return [*inputs, "-filter_complex", f"{filters}[sound]"]

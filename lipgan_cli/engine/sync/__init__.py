@@ -77,12 +77,7 @@ class Job:
     @property
     def seconds(self) -> Fraction:
         """How long the film will be."""
-        clock = self.footage.clock
-        if clock.constant:
-            return len(self.shown) / clock.fps
-        last = int(self.shown.places[-1])
-        lasts = int(clock.ticks[last + 1] - clock.ticks[last])
-        return min(self.speech.seconds, (int(self.shown.ticks[-1]) + lasts) * clock.base)
+        return self.shown.end * self.footage.clock.base
 
     @property
     def begins(self) -> float:
