@@ -1,4 +1,4 @@
-"""Watching the footage: where the speaking face is, and which frames show who is speaking."""
+"""The footage as it was seen: where the speaking face is, and which frames show who is speaking."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def find_faces(
     return tracks
 
 
-def watch(
+def locate(
     footage: Footage, tracks: Tracks, choice: Choice, reference: Embedding | None = None
 ) -> Film:
     """Choose who speaks, and see where that face is.

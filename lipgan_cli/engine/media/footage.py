@@ -39,6 +39,11 @@ class Footage:
         begun = self.info.clock.seconds(np.array([self.first]))
         return self.info.start + float(begun[0])
 
+    @property
+    def begins(self) -> float:
+        """Seconds of the video at which the part begins."""
+        return self.start - self.info.start
+
     def read(self, first: int) -> Iterator[Frame]:
         """Yield the I420 frames from frame `first` of the part on, and those behind the part."""
         if self.photo is not None:

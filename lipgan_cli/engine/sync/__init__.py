@@ -7,11 +7,13 @@ a few frames, so that memory does not grow with the picture's length.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
@@ -26,7 +28,14 @@ from lipgan_cli.engine.media.playback import Playlist, ahead, playlist
 from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Listener, Progress, listening
-from lipgan_cli.engine.sync.options import Span, SyncOptions, SyncSummary, check
+from lipgan_cli.engine.sync.options import (
+    Span,
+    SyncOptions,
+    SyncSummary,
+    check_inputs,
+    check_outputs,
+    check_sheet,
+)
 from lipgan_cli.engine.sync.painter import FacePainter, Painter, resting
 from lipgan_cli.engine.sync.sheets import ContactSheet
 from lipgan_cli.engine.sync.speech import Speech, hear, seconds_of
@@ -53,7 +62,12 @@ def sync(options: SyncOptions, progress: Progress | Listener | None = None) -> S
         LipganError: the video cannot be written.
     """
     listener = listening(progress)
-    check(options)
+    check_inputs(options)
+    outputs = [Path(options.output)]
+    if options.sheet is not None:
+        check_sheet(Path(options.sheet))
+        outputs.append(Path(options.sheet))
+    check_outputs(options, outputs)
     job = prepare(options, listener)
     sheet = None if options.sheet is None else ContactSheet(len(job.shown))
     write(job, options, sheet, listener)
@@ -69,6 +83,7 @@ class Job:
     footage: Footage
     speech: Speech
     found: Survey
+    surveyed: int  # frames in which the faces were sought
     shown: Playlist
     missing: tuple[Span, ...]  # shown without a face, in seconds of the face video
     painter: Painter
@@ -78,11 +93,6 @@ class Job:
     def seconds(self) -> Fraction:
         """How long the film will be."""
         return self.shown.end * self.footage.clock.base
-
-    @property
-    def begins(self) -> float:
-        """Seconds of the face video at which the footage begins."""
-        return self.footage.start - self.footage.info.start
 
     @property
     def face_pixels(self) -> int:
@@ -95,16 +105,14 @@ class Job:
         return len(self.shown) - len(np.unique(self.shown.places))
 
 
-def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Job:
+def prepare(options: SyncOptions, progress: Progress) -> Job:
     """Read the speech, find who speaks and load the network, which takes place at the same time.
-
-    With `fresh` the faces are sought even where an earlier run has found them.
 
     Raises:
         InputError: something given cannot be used, or there is no face.
     """
     watch = Stopwatch()
-    with ThreadPoolExecutor(thread_name_prefix="prepare") as pool:
+    with ThreadPoolExecutor(thread_name_prefix="prepare") as pool, _stopping() as stopped:
         footage = open_footage(Path(options.face), _exact(options.start), _exact(options.end))
         path = Path(options.speech)
         samples = read_audio(path)
@@ -112,9 +120,10 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
         shown = _playlist(footage, path, seconds, Fit(options.fit))
         network = pool.submit(_network, options)
         landmarks = pool.submit(_landmarks, Blend(options.blend))
-        heard = pool.submit(hear, path, samples, options.av_offset_ms / 1000)
+        heard = pool.submit(hear, path, samples, options.av_offset_ms / 1000, stopped)
         with watch.step("find the faces"):
-            found = find_speaker(footage, _surveyed(footage, shown), options, progress, fresh)
+            surveyed = _surveyed(footage, shown)
+            found = find_speaker(footage, surveyed, options, progress)
         if found.film.frames <= shown.places.max():  # fewer could be decoded
             footage = footage.cut(found.film.frames)
             shown = _playlist(footage, path, seconds, Fit(options.fit))
@@ -127,14 +136,25 @@ def prepare(options: SyncOptions, progress: Progress, fresh: bool = False) -> Jo
                 film=found.film,
                 speech=speech,
                 galleries=found.galleries,
-                resting=resting(found.galleries, loaded),
+                resting=resting(found.film, found.galleries, loaded),
                 network=loaded,
                 landmarks=landmarks.result(),
                 blend=Blend(options.blend),
                 batch=options.batch,
                 watch=watch,
             )
-    return Job(footage, speech, found, shown, missing, painter, watch)
+    return Job(footage, speech, found, surveyed, shown, missing, painter, watch)
+
+
+@contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Yield what tells the work of other threads that the block has failed."""
+    stop = Event()
+    try:
+        yield stop.is_set
+    except BaseException:
+        stop.set()
+        raise
 
 
 def _exact(seconds: float | Fraction | None) -> Fraction | None:
@@ -198,10 +218,17 @@ def _missing(
     """
     used = np.zeros(found.film.frames, np.bool_)
     used[shown.places] = True
-    begun = footage.start - footage.info.start
     missing = tuple(
-        (begun + first, begun + last) for first, last in spans(found.film.missing & used, footage)
+        (footage.begins + first, footage.begins + last)
+        for first, last in spans(found.film.missing & used, footage)
     )
+    if not (used & ~found.film.missing).any():
+        seen = np.flatnonzero(~found.film.missing)[:1]
+        first = footage.begins + float(footage.clock.seconds(seen)[0])
+        raise InputError(
+            f"{footage.info.path}: no face in the part that is shown, the first at {first:.2f} s",
+            f"begin there: --start {first:.2f}",
+        )
     path = footage.info.path
     for first, last in missing:
         told = f"{path}: no face from {first:.2f} s to {last:.2f} s"
@@ -253,7 +280,7 @@ def _ambience(job: Job, options: SyncOptions) -> Ambience | None:
 
 def cut_times(job: Job) -> tuple[float, ...]:
     """Return when other scenes begin, in seconds of the face video."""
-    begun = job.footage.clock.seconds(job.found.film.cuts[1:]) + job.begins
+    begun = job.footage.clock.seconds(job.found.film.cuts[1:]) + job.footage.begins
     return tuple(begun.tolist())
 
 

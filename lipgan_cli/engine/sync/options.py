@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +19,7 @@ from lipgan_cli.engine.media.choices import (
     Fit,
 )
 from lipgan_cli.engine.media.coding import Coding
+from lipgan_cli.engine.media.people import parse
 from lipgan_cli.engine.paths import check_output, require_file
 
 Span = tuple[float, float]  # seconds: the first, and the one after the last
@@ -97,24 +100,27 @@ class SyncSummary:
 LONGEST_OFFSET_MS = 10_000
 
 
-def check(options: SyncOptions) -> None:
-    """Check all that can be checked without decoding anything.
+def check_inputs(options: SyncOptions) -> None:
+    """Check of what is given all that can be checked without decoding anything.
 
     Raises:
-        InputError: an input is missing or no file; the output cannot be written, exists without
-            `force`, is one of the inputs, or has a suffix that no container has; a number is out of
-            its range.
+        InputError: an input is missing or no file, a number is out of its range, or choices do not
+            go together.
     """
-    inputs = {"the face": Path(options.face), "the speech": Path(options.speech)}
-    if options.weights is not None:
-        inputs["the weights file"] = Path(options.weights)
-    for what, path in inputs.items():
+    for what, path in _inputs(options).items():
         require_file(path, what)
-    output = Path(options.output)
-    options.coding.check(output)
-    outputs = [output] if options.sheet is None else [output, Path(options.sheet)]
+    options.coding.check(Path(options.output))
+    _check_numbers(options)
+
+
+def check_outputs(options: SyncOptions, outputs: Sequence[Path]) -> None:
+    """Check that files can be written; makes their folders.
+
+    Raises:
+        InputError: one cannot be written, exists without `force`, or is one of the inputs.
+    """
     for made in outputs:
-        for what, path in inputs.items():
+        for what, path in _inputs(options).items():
             if made.exists() and made.samefile(path):
                 raise InputError(
                     f"{made} is {what} itself, which would be overwritten", "give another output"
@@ -122,14 +128,32 @@ def check(options: SyncOptions) -> None:
         if made.is_dir():
             raise InputError(f"{made} is a folder", "give the name of a file")
         check_output(made, options.force)
-    if len(outputs) == 2 and outputs[1].suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{outputs[1]} does not end in .png or .jpg", "name the sheet so")
-    _check_numbers(options)
+
+
+def check_sheet(sheet: Path) -> None:
+    """Check the name of a sheet.
+
+    Raises:
+        InputError: it is no picture's.
+    """
+    if sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{sheet} does not end in .png or .jpg", "name the sheet so")
+
+
+def _inputs(options: SyncOptions) -> dict[str, Path]:
+    """Return the files that are read, by what they are."""
+    inputs = {"the face": Path(options.face), "the speech": Path(options.speech)}
+    if options.weights is not None:
+        inputs["the weights file"] = Path(options.weights)
+    choice = parse(options.person)
+    if isinstance(choice, Path):
+        inputs["the picture of the face"] = choice
+    return inputs
 
 
 def _check_numbers(options: SyncOptions) -> None:
     start, end = options.start or 0, options.end
-    if not 0 <= start < float("inf") or not (end is None or start < end):
+    if not 0 <= start < math.inf or not (end is None or start < end < math.inf):
         until = "its end" if end is None else f"{float(end):g} s"
         raise InputError(
             f"there is nothing from {float(start):g} s to {until}",

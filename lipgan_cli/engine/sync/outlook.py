@@ -16,8 +16,15 @@ from lipgan_cli.engine.media.people import Person, listing
 from lipgan_cli.engine.media.picture import to_rgb
 from lipgan_cli.engine.progress import Listener, Progress, Silent, listening
 from lipgan_cli.engine.sync import Job, cut_times, prepare, write
-from lipgan_cli.engine.sync.options import Span, SyncOptions, check
+from lipgan_cli.engine.sync.options import (
+    Span,
+    SyncOptions,
+    check_inputs,
+    check_outputs,
+    check_sheet,
+)
 from lipgan_cli.engine.sync.sheets import enlarged, save_faces
+from lipgan_cli.engine.sync.survey import find_tracks_of
 
 TRIED = 32
 """Frames that are made, and thrown away, to know how long all of them take."""
@@ -67,12 +74,13 @@ def foresee(options: SyncOptions, progress: Progress | Listener | None = None) -
     listener = listening(progress)
     output = Path(options.output)
     sheet = Path(options.sheet or output.with_name(f"{output.stem}-faces.png"))
-    check(replace(options, sheet=sheet))
+    check_inputs(options)
+    check_sheet(sheet)
+    check_outputs(options, [sheet])
     started = time.monotonic()
-    job = prepare(options, listener, fresh=True)
+    job = prepare(options, listener)
     prepared = time.monotonic() - started
-    tracks = job.found.tracks
-    assert tracks is not None
+    tracks = job.found.tracks or find_tracks_of(job.footage, job.surveyed, options, listener)
     people = listing(tracks)[:MOST_FACES]
     found = tuple(_found(number, person, job) for number, person in enumerate(people, start=1))
     pictures = [
@@ -113,7 +121,7 @@ def _found(number: int, person: Person, job: Job) -> FoundFace:
     boxes = np.concatenate([track.boxes for track in person])
     left, top, right, bottom = np.nanmedian(boxes[:, :4], axis=0).tolist()
     frames = np.concatenate([track.seen for track in person])
-    begun = job.footage.clock.seconds(np.array([frames.min(), frames.max()])) + job.begins
+    begun = job.footage.clock.seconds(np.array([frames.min(), frames.max()])) + job.footage.begins
     return FoundFace(
         number=number,
         x=(left + right) / 2,

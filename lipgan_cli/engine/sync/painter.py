@@ -31,6 +31,8 @@ SKIPPED = 50
 
 CANDIDATES = 24
 """Faces of a run among which the mouth at rest is looked for."""
+FEW = 8
+"""Faces below which one of them need not be at rest."""
 
 Face = NDArray[np.uint8]  # RGB (96, 96, 3)
 Faces = NDArray[np.uint8]  # RGB (B, 96, 96, 3)
@@ -56,6 +58,7 @@ class _Layer:
     frame: Frame
     place: int  # its number in the footage
     cutout: Cutout | None  # None where no face is painted
+    fades_in: bool = False  # over another frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +140,7 @@ class Painter:
             for frame, place in zip(frames, shown.places[numbers], strict=True)
         ]
         over = {
-            number: self._layer(opening[place].copy(), int(place))
+            number: self._layer(opening[place].copy(), int(place), fades_in=True)
             for number, place in zip(numbers, shown.incoming[numbers], strict=True)
             if place >= 0
         }
@@ -153,12 +156,12 @@ class Painter:
             times=np.array([float(shown.ticks[number]) * base for number, _ in work]),
         )
 
-    def _layer(self, frame: Frame, place: int) -> _Layer:
+    def _layer(self, frame: Frame, place: int, fades_in: bool = False) -> _Layer:
         cutout = None
         if self.film.opacity[place] > 0:
             colour = self.footage.info.seen_as
             cutout = cut_out(frame, self.film.squares[place], colour)
-        return _Layer(frame, place, cutout)
+        return _Layer(frame, place, cutout, fades_in)
 
     def _reference(self, layer: _Layer) -> Face:
         gallery = self.galleries[self.film.runs[layer.place]]
@@ -177,7 +180,8 @@ class Painter:
             assert layer.cutout is not None
             if feathered and self.landmarks is not None:
                 cutout = layer.cutout
-                points = self.landmarks.points(layer.place, cutout.luma, cutout.box)
+                track = (self.film.runs[layer.place], layer.fades_in)
+                points = self.landmarks.points(track, layer.place, cutout.luma, cutout.box)
             layer.cutout.paint(rested, self.blend, opacity, points)
 
     def _rested(self, painted: Face, layer: _Layer, stillness: float) -> Face:
@@ -220,17 +224,25 @@ def _faces(footage: Footage, film: Film, places: Sequence[int]) -> Iterator[Face
         yield cut_out(frame, film.squares[place], footage.info.seen_as).face
 
 
-def resting(runs: Sequence[Gallery], network: FacePainter) -> tuple[Face | None, ...]:
+def resting(film: Film, runs: Sequence[Gallery], network: FacePainter) -> tuple[Face | None, ...]:
     """Return the face with the most closed mouth of each run, as the network sees it.
 
-    None where a run has a single face, whose mouth may be open.
+    A run with few faces looks at those of its whole scene. None where there is a single face, whose
+    mouth may be open.
     """
-    return tuple(_resting(gallery, network) for gallery in runs)
+    scenes = [int(np.searchsorted(film.cuts, places[0], "right")) for places in film.references]
+    out = []
+    for scene, gallery in zip(scenes, runs, strict=True):
+        faces = gallery.faces
+        if len(faces) < FEW:
+            alike = zip(scenes, runs, strict=True)
+            faces = np.concatenate([other.faces for s, other in alike if s == scene])
+        out.append(_resting(faces, network))
+    return tuple(out)
 
 
-def _resting(gallery: Gallery, network: FacePainter) -> Face | None:
-    step = -(-len(gallery.faces) // CANDIDATES)
-    faces = gallery.faces[::step]
+def _resting(faces: Faces, network: FacePainter) -> Face | None:
+    faces = faces[:: -(-len(faces) // CANDIDATES)]
     if len(faces) < 2:
         return None
     silent = np.full((len(faces), BANDS, WINDOW), SILENCE, np.float32)

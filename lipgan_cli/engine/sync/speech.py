@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -53,10 +54,14 @@ class Speech:
         )
 
 
-def hear(path: Path, samples: Samples, offset: float) -> Speech:
-    """Return the speech of a file's mono 16 kHz samples, `offset` seconds later than the mouth."""
+def hear(path: Path, samples: Samples, offset: float, stopped: Callable[[], bool]) -> Speech:
+    """Return the speech of a file's mono 16 kHz samples, `offset` seconds later than the mouth.
+
+    Raises:
+        LipganError: it was stopped.
+    """
     even = levelled(samples)
-    spoken = activity(even)
+    spoken = activity(even, stopped)
     return Speech(
         path=path,
         seconds=seconds_of(samples),

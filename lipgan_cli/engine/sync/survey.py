@@ -6,23 +6,24 @@ What was found is kept in the user's cache, under the content of the file and al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import av
 import dlib
 import numpy as np
 
-from lipgan_cli.engine.cache import Arrays, Key, content_hash, open_cache
+from lipgan_cli.engine.cache import Arrays, Cache, Json, content_hash, open_cache
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.choices import Detector
 from lipgan_cli.engine.media.detectors import FaceDetector, HogDetector, MmodDetector
-from lipgan_cli.engine.media.film import Film, film_of, find_faces, watch
+from lipgan_cli.engine.media.film import Film, film_of, find_faces, locate
 from lipgan_cli.engine.media.footage import Footage, open_footage
-from lipgan_cli.engine.media.identity import DlibIdentity, Embedding, Identity
+from lipgan_cli.engine.media.identity import DlibIdentity, Embedding, Identity, identity_installed
 from lipgan_cli.engine.media.landmarks import find_model
-from lipgan_cli.engine.media.people import Choice, Position, listing, parse
+from lipgan_cli.engine.media.people import listing, parse
 from lipgan_cli.engine.media.references import Gallery
-from lipgan_cli.engine.media.tracks import Tracks, find_tracks
+from lipgan_cli.engine.media.tracks import Tracks, find_tracks, pack, unpack
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.sync.options import SyncOptions
 from lipgan_cli.engine.sync.painter import galleries
@@ -38,54 +39,88 @@ class Survey:
     film: Film
     galleries: tuple[Gallery, ...]  # of each run of the film
     people: int
-    tracks: Tracks | None  # None where it was remembered
+    tracks: Tracks | None  # None where nothing had to be sought
 
     @property
     def cached(self) -> bool:
         return self.tracks is None
 
 
-def find_speaker(
-    footage: Footage, frames: int, options: SyncOptions, progress: Progress, fresh: bool = False
-) -> Survey:
+def find_speaker(footage: Footage, frames: int, options: SyncOptions, progress: Progress) -> Survey:
     """Find who speaks in the footage's first frames, or remember it from an earlier run.
-
-    With `fresh` nothing is remembered, but what is found is kept.
 
     Raises:
         InputError: there is no face, or not the one that was asked for.
     """
     choice = parse(options.person)
-    cache = open_cache() if options.cache and not footage.info.photo else None
-    key = _key(footage, frames, Detector(options.detector), choice) if cache else {}
-    known = cache.get(key) if cache and not fresh else None
+    shelf = _Shelf.of(footage, frames, options)
+    person = content_hash(choice) if isinstance(choice, Path) else repr(choice)
+    known = shelf.get("speaker", person)
     if known is not None:
         return _unpacked(known, footage)
-    tracks, reference = follow(footage, frames, Detector(options.detector), choice, progress)
-    found = choose_speaker(footage, tracks, choice, reference)
-    if cache is not None and content_hash(footage.info.path) == key["content"]:
-        cache.put(key, _packed(found))  # unless the file was replaced meanwhile
+    tracks = find_tracks_of(footage, frames, options, progress)
+    reference = _shown(choice, options) if isinstance(choice, Path) else None
+    film = locate(footage, tracks, choice, reference)
+    found = Survey(film, galleries(footage, film), len(listing(tracks)), tracks)
+    shelf.put("speaker", person, _packed(found))
     return found
 
 
-def follow(
-    footage: Footage, frames: int, detector: Detector, choice: Choice, progress: Progress
-) -> tuple[Tracks, Embedding | None]:
-    """Return all faces of the footage's first frames, and whom a reference picture shows."""
-    looker = _detector(detector)
-    identity = _identity(choice)
-    reference = None
-    if isinstance(choice, Path) and identity is not None:
-        reference = _shown(choice, looker, identity)
-    return find_faces(footage, frames, looker, identity, progress), reference
+def find_tracks_of(
+    footage: Footage, frames: int, options: SyncOptions, progress: Progress
+) -> Tracks:
+    """Follow all faces of the footage's first frames, or remember them from an earlier run.
+
+    Raises:
+        InputError: there is no face.
+    """
+    shelf = _Shelf.of(footage, frames, options)
+    known = shelf.get("tracks")
+    if known is not None:
+        return unpack(known)
+    detector = _detector(Detector(options.detector))
+    tracks = find_faces(footage, frames, detector, _identity(), progress)
+    shelf.put("tracks", "", pack(tracks))
+    return tracks
 
 
-def choose_speaker(
-    footage: Footage, tracks: Tracks, choice: Choice, reference: Embedding | None
-) -> Survey:
-    """Choose who speaks, and read the pictures that tell the network who that is."""
-    film = watch(footage, tracks, choice, reference)
-    return Survey(film, galleries(footage, film), len(listing(tracks)), tracks)
+@dataclass(frozen=True)
+class _Shelf:
+    """Where in the cache the things of one footage lie, if anything is to be kept."""
+
+    cache: Cache | None
+    path: Path
+    key: dict[str, Json]  # all that the faces depend on
+
+    @classmethod
+    def of(cls, footage: Footage, frames: int, options: SyncOptions) -> _Shelf:
+        path = footage.info.path
+        if footage.info.photo or not options.cache:
+            return cls(None, path, {})
+        mmod = options.detector == Detector.MMOD
+        key: dict[str, Json] = {
+            "version": VERSION,
+            "content": content_hash(path),
+            "first": footage.first,
+            "last": footage.first + footage.clock.frames,
+            "frames": frames,
+            "detector": str(options.detector),
+            "weights": content_hash(_mmod()) if mmod else "",
+            "identity": identity_installed(),
+            "libraries": [dlib.__version__, av.__version__],
+        }
+        return cls(open_cache(), path, key)
+
+    def get(self, what: str, person: str = "") -> Arrays | None:
+        """Return what was kept of the footage, and of a person in it."""
+        if self.cache is None:
+            return None
+        return self.cache.get({**self.key, "what": what, "person": person})
+
+    def put(self, what: str, person: str, arrays: Arrays) -> None:
+        """Keep arrays, unless the file was replaced meanwhile."""
+        if self.cache and content_hash(self.path) == self.key["content"]:
+            self.cache.put({**self.key, "what": what, "person": person}, arrays)
 
 
 def _detector(choice: Detector) -> FaceDetector:
@@ -105,45 +140,26 @@ def _mmod() -> Path:
         return packed
 
 
-def _identity(choice: Choice) -> Identity | None:
-    """Return what tells people apart: needed for a picture, of use for a number or a point."""
-    if isinstance(choice, Position):
-        return None
-    try:
-        return DlibIdentity()
-    except InputError:
-        if isinstance(choice, Path):
-            raise
-        return None
+def _identity() -> Identity | None:
+    """Return what tells people apart, where the extra `faces` is installed."""
+    return DlibIdentity() if identity_installed() else None
 
 
-def _shown(picture: Path, detector: FaceDetector, identity: Identity) -> Embedding:
-    """Return whom a reference picture shows."""
+def _shown(picture: Path, options: SyncOptions) -> Embedding:
+    """Return whom a reference picture shows: the largest face in it.
+
+    Raises:
+        InputError: there is none, or nothing here tells people apart.
+    """
     footage = open_footage(picture, None, None)
-    tracks = find_tracks(footage.read(0), detector, identity)
-    if not tracks.tracks:
-        raise InputError(f"no face found in {picture}", "give a picture of one face")
+    detector = _detector(Detector(options.detector))
+    tracks = find_tracks(islice(footage.read(0), 1), detector, DlibIdentity())
     known = [track for track in tracks.tracks if track.embedding is not None]
-    largest = max(known, key=lambda track: float(np.nanmean(track.boxes[:, 2] - track.boxes[:, 0])))
+    if not known:
+        raise InputError(f"no face found in {picture}", "give a picture of one face")
+    largest = max(known, key=lambda track: float(track.boxes[0, 2] - track.boxes[0, 0]))
     assert largest.embedding is not None
     return largest.embedding
-
-
-def _key(footage: Footage, frames: int, detector: Detector, choice: Choice) -> Key:
-    """Return all that the survey depends on."""
-    return {
-        "what": "survey",
-        "version": VERSION,
-        "content": content_hash(footage.info.path),
-        "first": footage.first,
-        "last": footage.first + footage.clock.frames,
-        "frames": frames,
-        "detector": str(detector),
-        "weights": content_hash(_mmod()) if detector is Detector.MMOD else "",
-        "libraries": [dlib.__version__, av.__version__],
-        "person": content_hash(choice) if isinstance(choice, Path) else repr(choice),
-        "identity": _identity(choice) is not None,
-    }
 
 
 def _packed(found: Survey) -> Arrays:
