@@ -406,7 +406,7 @@ def test_an_unknown_device_is_refused(lipgan, tmp_path, portrait, speech):
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_half_video(tmp_path, weights, portrait, how):
-    speech = write_wav(tmp_path / "speech.wav", 60)
+    speech = write_wav(tmp_path / "speech.wav", 30)
     output = tmp_path / "out" / "film.mp4"
     arguments = ["sync", portrait, speech, "-o", output, "--weights", weights, "--device", "cpu"]
     process = subprocess.Popen(
