@@ -133,6 +133,7 @@ def test_a_longer_film_is_searched_as_far_as_it_is_shown(studio: Any, detector: 
     assert looks(studio, detector, film, studio.wav("two.wav", 9.0)) == 0
     assert looks(studio, detector, film, studio.wav("three.wav", 12.0)) > short
     assert looks(studio, detector, film, studio.wav("four.wav", 30.0)) == 0
+    assert looks(studio, detector, film, studio.wav("five.wav", 2.0), start=1.0) == short
 
 
 @pytest.mark.usefixtures("rendered")

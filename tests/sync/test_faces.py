@@ -200,6 +200,58 @@ def test_at_a_cut_who_speaks_is_decided_anew(
     assert len(network.windows) == 20
 
 
+def posed(head: np.ndarray, scale: float, roll: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture 480x360 of a head, turned counterclockwise, and where its lips are."""
+    matrix = cv2.getRotationMatrix2D((88, 80), roll, scale)
+    matrix[:, 2] += np.array([240, 170]) - (88, 80)
+    picture = cv2.warpAffine(head, matrix, (480, 360), borderMode=cv2.BORDER_REPLICATE)
+    return picture, matrix @ (86, 118, 1)
+
+
+@pytest.mark.usefixtures("talking")
+@pytest.mark.parametrize(
+    ("scale", "roll"), [(0.5, 0), (1.0, 28), (1.0, -28), (1.0, 15), (1.9, 0), (0.7, 0)]
+)
+def test_small_large_and_turned_faces_speak(
+    studio: Any,
+    network: Any,
+    rendered: list[np.ndarray],
+    head: np.ndarray,
+    scale: float,
+    roll: float,
+) -> None:
+    """The middle of what changes lies on the lips; a turned face the network sees upright."""
+    picture, lips = posed(head, scale, roll)
+    film = studio.film("posed.mp4", [picture] * 5)
+    network.paint = lambda target: 255 - target
+    summary = studio.sync(film, studio.wav("speech.wav", 0.2))
+    assert summary.face_pixels == pytest.approx(96 * scale, rel=0.25)
+    rows, columns = np.nonzero(luma(rendered[2]) != luma(studio.source(film)[2]))
+    assert np.hypot(columns.mean() - lips[0], rows.mean() - lips[1]) < 13 * scale
+    if not roll:
+        return
+    straight, _ = posed(head, 1.0, 0.0)
+    upright = cv2.resize(straight[126:222, 190:286], (96, 96))
+    shown = network.seen[0][1][2]
+    likeness = cv2.matchTemplate(shown, upright[16:80, 16:80], cv2.TM_CCOEFF_NORMED).max()
+    assert likeness > 0.7
+
+
+@pytest.mark.usefixtures("talking")
+def test_mmod_finds_the_face_too(
+    studio: Any, network: Any, rendered: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "find_model", find_model)
+    if find_model("mmod_human_face_detector.dat") is None:
+        pytest.skip("dlib's MMOD weights are not installed")
+    film = studio.film("face.mp4", studio.scenes(3))
+    network.paint = lambda target: 255 - target
+    summary = studio.sync(film, studio.wav("speech.wav", 0.12), detector="mmod")
+    assert summary.people == 1
+    changed = luma(rendered[1]) != luma(studio.source(film)[1])
+    assert np.mean(np.nonzero(changed), axis=1) == pytest.approx((155, 148), abs=15)
+
+
 class Told(Silent):
     """Remembers what is noted."""
 

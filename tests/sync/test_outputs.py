@@ -76,6 +76,7 @@ def test_crf_and_preset_are_the_encoder_s(studio: Any) -> None:
         ("out.mp4", {"av_offset_ms": float("nan")}, "an offset of nan ms"),
         ("out.mp4", {"keep_audio": -1.0}, "-1 dB below the speech"),
         ("out.mp4", {"keep_audio": float("nan")}, "nan dB below the speech"),
+        ("out.mp4", {"batch": 0}, "a batch of 0 frames"),
         ("out.mp4", {"sheet": "sheet.txt"}, "does not end in .png or .jpg"),
     ],
 )

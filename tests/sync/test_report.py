@@ -166,6 +166,16 @@ def test_a_check_of_many_faces_has_rows_of_six(studio: Any, head: np.ndarray) ->
         assert portrait.std() > 30
 
 
+def test_a_check_of_a_photo(studio: Any) -> None:
+    photo = studio.folder / "photo.png"
+    Image.fromarray(studio.scene(0)).save(photo)
+    speech = studio.wav("speech.wav", 1.0)
+    outlook = foresee(lipgan_cli.SyncOptions(photo, speech, studio.out()))
+    assert (outlook.frames, outlook.fps, len(outlook.faces)) == (25, 25, 1)
+    assert outlook.repeated == 24
+    assert outlook.faces[0].seen == (0, 0)
+
+
 def test_a_check_fails_as_the_run_would(studio: Any) -> None:
     film = studio.film("face.mp4", (studio.scene(k, face=k < 10) for k in range(30)))
     speech = studio.wav("speech.wav", 1.2)
