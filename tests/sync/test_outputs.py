@@ -170,21 +170,21 @@ def burst(seconds: float, at: float, loud: float) -> np.ndarray:
 
 @pytest.mark.usefixtures("network")
 @pytest.mark.parametrize(
-    ("loud", "start", "below"),
+    ("loud", "at", "start", "asked", "below"),
     [
-        (0.5, None, 20.0),  # as loud as the speech
-        (0.1, None, 20.0),  # 14 dB below it already
-        (0.5, 0.4, 12.0),  # a part of the video
-        (0.02, None, 28.0),  # 28 dB below: never made louder
+        (0.5, 0.9, None, 20.0, 20.0),  # as loud as the speech
+        (0.1, 0.9, None, 20.0, 20.0),  # 14 dB below it already
+        (0.5, 0.9, 0.4, 12.0, 12.0),  # a part of the video
+        (0.5, 1.4, None, 12.0, 12.0),  # near the end: the video goes on, and nothing fades
+        (0.02, 0.9, None, 20.0, 28.0),  # never made louder
     ],
 )
 def test_the_video_s_own_sound_is_kept_below_the_speech(
-    studio: Any, loud: float, start: float | None, below: float
+    studio: Any, loud: float, at: float, start: float | None, asked: float, below: float
 ) -> None:
-    film = studio.film("face.mkv", studio.scenes(50), sound=burst(2.0, 0.9, loud))
+    film = studio.film("face.mkv", studio.scenes(50), sound=burst(2.0, at, loud))
     speech = studio.wav("speech.wav", 1.6, burst(1.6, 0.2, 0.5))
-    wanted = 20.0 if below == 28 else below
-    options = {"keep_audio": wanted, "start": start, "codec": Codec.FFV1}
+    options = {"keep_audio": asked, "start": start, "codec": Codec.FFV1}
     studio.sync(film, speech, "out.mkv", **options)
     heard = np.abs(read_audio(studio.out("out.mkv"), origin=0.0))
     assert len(heard) == pytest.approx(1.6 * 16000, abs=200)
@@ -192,7 +192,7 @@ def test_the_video_s_own_sound_is_kept_below_the_speech(
     assert first.max() == pytest.approx(0.5, abs=0.03)
     assert np.argmax(first > 0.25) / 16000 == pytest.approx(0.2, abs=0.004)
     begins = 0.4 + np.argmax(second > 0.5 * second.max()) / 16000
-    assert begins == pytest.approx(0.9 - (start or 0.0), abs=0.004)
+    assert begins == pytest.approx(at - (start or 0.0), abs=0.004)
     assert 20 * np.log10(first.max() / second.max()) == pytest.approx(below, abs=1)
 
 
