@@ -151,10 +151,13 @@ def sync(
             raise InputError(f"{missing} not given", USAGE)
         if output is None and not check:
             raise InputError("--output not given", USAGE)
+        if output is None:  # of a check, which makes a sheet alone
+            output = Path(f"{face.stem}-speaking.mp4")
+            sheet = sheet or Path(f"{face.stem}-faces.png")
         options = SyncOptions(
             face=face,
             speech=speech,
-            output=output or Path(f"{face.stem}.mp4"),
+            output=output,
             weights=weights,
             device=device,
             person=person,

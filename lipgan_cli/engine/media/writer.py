@@ -185,12 +185,13 @@ def _sound(sound: Sound) -> list[str]:
         under = sound.under
         inputs += ["-i", f"file:{under.path.absolute()}"]
         stop = under.start + under.seconds
-        fade = max(0.0, under.seconds - FADE_SECONDS)
+        begins = max(0.0, under.seconds - FADE_SECONDS)
+        fade = f",afade=out:start_time={begins:.6f}:duration={FADE_SECONDS}"
         filters += (
             f"[speech];[2:{track_number(under.path)}]"
             f"atrim=start={under.start:.6f}:end={stop:.6f},asetpts=PTS-{under.start:.6f}/TB,"
-            f"{filled},volume={under.gain:.3f}dB,afade=out:start_time={fade:.6f}"
-            f":duration={FADE_SECONDS},{end}[under];"
+            f"{filled},volume={under.gain:.3f}dB{fade if under.seconds < sound.seconds else ''}"
+            f",{end}[under];"
             "[speech][under]amix=inputs=2:duration=first:normalize=0"
         )
     # Layouts that no coder takes become one that all take.

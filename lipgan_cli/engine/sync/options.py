@@ -164,6 +164,8 @@ def _check_numbers(options: SyncOptions) -> None:
             f"an offset of {options.av_offset_ms:g} ms",
             f"give {-LONGEST_OFFSET_MS} to {LONGEST_OFFSET_MS}",
         )
+    if options.batch < 1:
+        raise InputError(f"a batch of {options.batch} frames", "give 1 or more")
     if options.keep_audio is not None and not 0 <= options.keep_audio <= 100:
         raise InputError(
             f"a recording's sound {options.keep_audio:g} dB below the speech", "give 0 to 100"
