@@ -385,7 +385,7 @@ def test_a_second_run_knows_the_faces_until_the_cache_is_cleared(lipgan, tmp_pat
         return bool(json.loads(lipgan(*arguments, *more).stdout)["cached"])
 
     assert [cached(), cached(), cached("--no-cache"), cached()] == [False, True, False, True]
-    assert json.loads(lipgan("cache", "--json").stdout)["entries"] == 1
+    assert json.loads(lipgan("cache", "--json").stdout)["entries"] == 2
     assert lipgan("cache", "--clear").code == 0
     assert not cached()
 

@@ -263,7 +263,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Stub:
 def talking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is heard, somebody speaks."""
     monkeypatch.setattr(
-        speech, "activity", lambda samples: np.ones(column_count(samples), np.float32)
+        speech, "activity", lambda samples, stopped: np.ones(column_count(samples), np.float32)
     )
 
 

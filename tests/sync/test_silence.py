@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from lipgan_cli.engine.sync.speech import hear
 def half(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody speaks in the first second, and nobody afterwards."""
 
-    def activity(samples: np.ndarray) -> np.ndarray:
+    def activity(samples: np.ndarray, stopped: object) -> np.ndarray:
         return (np.arange(column_count(samples)) < 80).astype(np.float32)
 
     monkeypatch.setattr(speech, "activity", activity)
@@ -88,14 +89,17 @@ def test_the_mouth_at_rest_is_the_one_that_silence_changes_least() -> None:
             assert (windows == SILENCE).all()
             return np.stack([shut] * len(target))
 
-    gallery, single = Gallery.of(list(faces)), Gallery.of([faces[0]])
-    rest, none = painter.resting([gallery, single], Closing())
+    galleries = [Gallery.of(some) for some in (list(faces), [faces[0]], [faces[0]])]
+    places = ([1, 2, 3], [20], [60])
+    film = SimpleNamespace(cuts=np.array([0, 50]), references=tuple(map(np.array, places)))
+    rest, same_scene, alone = painter.resting(film, galleries, Closing())
     assert np.array_equal(rest, faces[1])
-    assert none is None
+    assert np.array_equal(same_scene, faces[1])  # of the same person, a moment before
+    assert alone is None
 
 
 def test_real_speech_is_silent_between_its_sentences_alone(studio: Any) -> None:
-    found = hear(SPEECH, read_audio(SPEECH), 0.0)
+    found = hear(SPEECH, read_audio(SPEECH), 0.0, lambda: False)
     assert found.spoken.max() == 1
     assert (found.mel[:, found.spoken == 0] == SILENCE).all()
     assert (found.mel[:, found.spoken == 1] > SILENCE).mean() > 0.8

@@ -80,7 +80,9 @@ def foresee(options: SyncOptions, progress: Progress | Listener | None = None) -
     started = time.monotonic()
     job = prepare(options, listener)
     prepared = time.monotonic() - started
-    tracks = job.found.tracks or find_tracks_of(job.footage, job.surveyed, options, listener)
+    tracks = job.found.tracks
+    if tracks is None:
+        tracks, _ = find_tracks_of(job.footage, job.surveyed, options, listener)
     people = listing(tracks)[:MOST_FACES]
     found = tuple(_found(number, person, job) for number, person in enumerate(people, start=1))
     pictures = [

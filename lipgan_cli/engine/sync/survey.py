@@ -39,11 +39,8 @@ class Survey:
     film: Film
     galleries: tuple[Gallery, ...]  # of each run of the film
     people: int
-    tracks: Tracks | None  # None where nothing had to be sought
-
-    @property
-    def cached(self) -> bool:
-        return self.tracks is None
+    tracks: Tracks | None  # None where who speaks was remembered
+    cached: bool  # whether an earlier run had found the faces
 
 
 def find_speaker(footage: Footage, frames: int, options: SyncOptions, progress: Progress) -> Survey:
@@ -58,18 +55,18 @@ def find_speaker(footage: Footage, frames: int, options: SyncOptions, progress: 
     known = shelf.get("speaker", person)
     if known is not None:
         return _unpacked(known, footage)
-    tracks = find_tracks_of(footage, frames, options, progress)
+    tracks, cached = find_tracks_of(footage, frames, options, progress)
     reference = _shown(choice, options) if isinstance(choice, Path) else None
     film = locate(footage, tracks, choice, reference)
-    found = Survey(film, galleries(footage, film), len(listing(tracks)), tracks)
+    found = Survey(film, galleries(footage, film), len(listing(tracks)), tracks, cached)
     shelf.put("speaker", person, _packed(found))
     return found
 
 
 def find_tracks_of(
     footage: Footage, frames: int, options: SyncOptions, progress: Progress
-) -> Tracks:
-    """Follow all faces of the footage's first frames, or remember them from an earlier run.
+) -> tuple[Tracks, bool]:
+    """Follow all faces of the footage's first frames, or remember them; return which, too.
 
     Raises:
         InputError: there is no face.
@@ -77,11 +74,11 @@ def find_tracks_of(
     shelf = _Shelf.of(footage, frames, options)
     known = shelf.get("tracks")
     if known is not None:
-        return unpack(known)
+        return unpack(known), True
     detector = _detector(Detector(options.detector))
     tracks = find_faces(footage, frames, detector, _identity(), progress)
     shelf.put("tracks", "", pack(tracks))
-    return tracks
+    return tracks, False
 
 
 @dataclass(frozen=True)
@@ -183,4 +180,5 @@ def _unpacked(arrays: Arrays, footage: Footage) -> Survey:
         galleries=tuple(Gallery.of(list(part)) for part in faces),
         people=int(arrays["people"]),
         tracks=None,
+        cached=True,
     )
