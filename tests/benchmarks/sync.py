@@ -26,12 +26,11 @@ import av
 import cv2
 import numpy as np
 
-from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.detectors import HogDetector, MmodDetector
+from lipgan_cli.engine.media.landmarks import find_model
 from lipgan_cli.engine.media.picture import luma
 from lipgan_cli.engine.media.tracks import find_tracks
 from lipgan_cli.engine.media.video import probe, read_frames
-from lipgan_cli.engine.weights import find
 
 WIDTH, HEIGHT, FPS = 1280, 720, 25
 SECONDS = 20
@@ -91,11 +90,11 @@ def detection(face: Path) -> None:
     started = time.perf_counter()
     find_tracks(frames, HogDetector())
     ours = (time.perf_counter() - started) / len(frames)
-    try:
-        detector = MmodDetector(find("mmod"))
-    except InputError as error:
-        print(f"HOG on key frames {ours * 1000:.1f} ms a frame; {error.message}")
+    weights = find_model("mmod_human_face_detector.dat")
+    if weights is None:
+        print(f"HOG on key frames {ours * 1000:.1f} ms a frame; no MMOD: the extra faces")
         return
+    detector = MmodDetector(weights)
     started = time.perf_counter()
     for frame in frames[:10]:
         detector.detect(luma(frame), max(luma(frame).shape))

@@ -359,3 +359,13 @@ def test_a_video_without_sound_says_so(tmp_path: Path) -> None:
         container.mux(stream.encode())
     with pytest.raises(InputError, match="no audio track"):
         read_audio(path)
+
+
+def test_the_bands_are_those_of_librosa() -> None:
+    from librosa.filters import mel
+
+    wanted = mel(
+        sr=RATE, n_fft=800, n_mels=80, fmin=55.0, fmax=7600.0, htk=False, norm="slaney",
+        dtype=np.float64,
+    )  # fmt: skip
+    np.testing.assert_allclose(audio._bands(), wanted, atol=1e-15)

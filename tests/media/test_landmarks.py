@@ -82,3 +82,28 @@ def test_models_are_found_without_importing_their_package(
 def test_without_the_package_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(landmarks, "find_spec", lambda name: None)
     assert find_model(PREDICTOR) is None
+
+
+class Fixed:
+    """A predictor of points that are all at one place of the box."""
+
+    def __init__(self) -> None:
+        self.place = 0.0
+
+    def points(self, luma: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+        return np.full((68, 2), self.place)
+
+
+def test_points_are_steadied_within_a_track_alone() -> None:
+    predictor = Fixed()
+    steady = landmarks.SteadyLandmarks(predictor)  # type: ignore[arg-type]
+    luma, box = np.zeros((8, 8), np.uint8), (0.0, 0.0, 100.0, 100.0)
+    assert steady.points("one", 7, luma, box)[0, 0] == 0
+    predictor.place = 10.0
+    assert steady.points("other", 8, luma, box)[0, 0] == 10
+    assert steady.points("one", 8, luma, box)[0, 0] == 5
+    assert steady.points("one", 8, luma, box)[0, 0] == pytest.approx(7.5)  # stands still
+    assert steady.points("one", 12, luma, box)[0, 0] == 10  # no longer next to it
+    moved = tuple(side + 4 for side in box)
+    predictor.place = 14.0
+    assert steady.points("one", 13, luma, moved)[0, 0] == pytest.approx(14)  # moves with its box

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lipgan_cli.engine.media.detectors import Box, Face
 from lipgan_cli.engine.media.people import listing
 from lipgan_cli.engine.media.picture import Frame
-from lipgan_cli.engine.media.tracks import Track, Tracks, find_tracks
+from lipgan_cli.engine.media.tracks import Track, Tracks, find_tracks, pack, unpack
 
 HEIGHT, WIDTH = 180, 320
 SEEN = 0.8  # part of a face that must not be covered for it to be found
@@ -386,3 +386,24 @@ def test_memory_does_not_grow_with_the_video() -> None:
 
     find_tracks(watched(), play, key_interval=12)
     assert most <= 20
+
+
+def test_packed_tracks_are_the_same_tracks() -> None:
+    actors = [Actor(1, line(60, 80, 0.5)), Actor(2, during(5, 20, still(200, 90)))]
+    found = followed(Play((30, actors), (20, [Actor(3, still(100, 80))])))
+    assert len(found.tracks) == 3
+    named = [*found.tracks[:2], replace(found.tracks[2], embedding=np.arange(128) / 7)]
+    before = replace(found, tracks=tuple(named))
+    after = unpack(pack(before))
+    assert (after.frames, after.cuts.tolist()) == (before.frames, before.cuts.tolist())
+    for one, other in zip(before.tracks, after.tracks, strict=True):
+        assert (one.scene, one.first, one.best) == (other.scene, other.first, other.best)
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        for look, again in zip(one.looks, other.looks, strict=True):
+            assert look.difference(again) == pytest.approx(0, abs=1e-5)
+            assert look.frontal == again.frontal
+            assert (look.chest is None) == (again.chest is None)
+        if one.embedding is None:
+            assert other.embedding is None
+        else:
+            np.testing.assert_array_equal(one.embedding, other.embedding)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.media import voice
 from lipgan_cli.engine.media.audio import SILENCE, column_count, mel_spectrogram, read_audio
 from lipgan_cli.engine.media.loudness import levelled
@@ -159,3 +160,9 @@ def test_the_sound_of_speech_is_kept(data_dir: Path, name: str) -> None:
     loud = mel > np.percentile(mel, 50)
     assert (out[loud] > 0.5).mean() > 0.97
     assert 0.03 < (out == 0).mean() < 0.5
+
+
+def test_the_search_for_speech_can_be_stopped() -> None:
+    asked = iter([False, False, True])
+    with pytest.raises(LipganError, match="stopped"):
+        activity(np.zeros(16000 * 60, np.float32), lambda: next(asked))

@@ -290,3 +290,24 @@ def test_codecs_are_as_chosen_and_a_lower_crf_is_better(
     error = float(np.abs(read[5].astype(int) - noise).mean())
     lossless = codec == "ffv1" or coding.crf == 0
     assert error == 0 if lossless else 0 < error < 40
+
+
+@pytest.mark.parametrize(
+    "layout", ["mono", "2.1", "3.0", "5.1", "5.1(side)", "7.1", "hexadecagonal"]
+)
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mkv"])
+def test_every_layout_of_channels_is_coded(tmp_path: Path, layout: str, suffix: str) -> None:
+    sound = tmp_path / "speech.mkv"
+    with av.open(str(sound), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=RATE, layout=layout)
+        channels = len(stream.layout.channels)
+        block = np.full((1, channels * RATE // 5), 3000, np.int16)
+        piece = av.AudioFrame.from_ndarray(block, "s16", layout)
+        piece.sample_rate, piece.pts = RATE, 0
+        container.mux(stream.encode(piece))
+        container.mux(stream.encode())
+    path = tmp_path / f"out{suffix}"
+    write(path, 5, Fraction(25), sound, 0.2)
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+    assert np.abs(read_audio(path)).max() > 0.02

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lipgan_cli.engine import sync as sync_module
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media import identity
 from lipgan_cli.engine.media.detectors import Face, HogDetector
@@ -20,6 +21,7 @@ from lipgan_cli.engine.media.picture import luma
 from lipgan_cli.engine.media.video import probe, read_frames, to_rgb
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.sync import SyncOptions, survey, sync
+from lipgan_cli.engine.sync.outlook import foresee
 
 PEOPLE = ((10, 140), (220, 158), (450, 176))  # left column and side of three heads
 
@@ -359,3 +361,45 @@ def test_no_face_at_all_is_an_error_that_names_the_file(studio: Any, network: An
     with pytest.raises(InputError, match=r"no face found in the 5 frames of .*wall\.mp4"):
         studio.sync(film, studio.wav("speech.wav", 1.0))
     assert sorted(path.name for path in studio.folder.iterdir()) == ["speech.wav", "wall.mp4"]
+
+
+@pytest.mark.usefixtures("network")
+def test_a_face_that_only_comes_later_is_told_with_when(studio: Any) -> None:
+    film = studio.film("late.mp4", (studio.scene(k, face=k >= 40) for k in range(75)))
+    with pytest.raises(InputError, match=r"no face in the part that is shown") as raised:
+        studio.sync(film, studio.wav("speech.wav", 1.0))
+    assert "--start 1." in raised.value.hint
+    made = studio.sync(film, studio.wav("speech.wav", 1.0), start=1.64)
+    assert made.without_face == ()
+
+
+@pytest.mark.usefixtures("network", "rendered")
+def test_the_numbers_of_a_check_are_those_that_a_run_takes(
+    studio: Any, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people in three scenes: one, the other, the first again."""
+    if find_model("dlib_face_recognition_resnet_model_v1.dat") is None:
+        pytest.skip("dlib's models are not installed: the extra faces")
+    monkeypatch.undo()  # the models may be used
+    monkeypatch.setenv("LIPGAN_HOME", str(studio.folder / "home"))
+    monkeypatch.setattr(sync_module, "_network", lambda options: Mirror())
+    people = [data_dir / "grid" / "test" / name for name in ("s1/bbas1s.mpg", "s33/bbac2p.mpg")]
+    scenes = [[to_rgb(f) for f in list(read_frames(probe(p)))[:20]] for p in people]
+    film = studio.film("cuts.mp4", [*scenes[0], *scenes[1], *scenes[0]])
+    speech = studio.wav("speech.wav", 2.4)
+    told = foresee(SyncOptions(film, speech, studio.out()))
+    assert [face.number for face in told.faces] == [1, 2]
+    assert told.faces[0].seen[1] > 2.2  # in the last scene, too
+    one = studio.sync(film, speech, person="1", force=True)
+    other = studio.sync(film, speech, person="2", force=True)
+    assert one.cached
+    assert other.cached
+    assert one.without_face == ((0.8, 1.6),)
+    assert other.without_face == ((0.0, 0.8), (1.6, 2.4))
+    with pytest.raises(InputError, match="there is no face 3"):
+        studio.sync(film, speech, person="3", force=True)
+
+
+class Mirror:
+    def faces(self, reference: Any, target: Any, windows: Any, keys: Any = None) -> Any:
+        return target

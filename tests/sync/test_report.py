@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,26 @@ def test_options_are_a_frozen_value() -> None:
 def test_a_missing_file_is_named(studio: Any) -> None:
     with pytest.raises(InputError, match=r"nobody\.mp4"):
         lipgan_cli.sync(lipgan_cli.SyncOptions("nobody.mp4", "b.wav", studio.out()))
+
+
+@pytest.mark.parametrize("name", ["face.png", "speaker.png"])
+def test_a_sheet_never_replaces_what_is_read(studio: Any, name: str) -> None:
+    for picture in ("face.png", "speaker.png"):
+        Image.fromarray(studio.scene(0)).save(studio.folder / picture)
+    before = (studio.folder / name).read_bytes()
+    with pytest.raises(InputError, match="would be overwritten"):
+        studio.sync(
+            studio.folder / "face.png",
+            studio.wav("speech.wav", 0.4),
+            person=str(studio.folder / "speaker.png"),
+            sheet=studio.folder / name,
+            force=True,
+        )
+    assert (studio.folder / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("span", [{"end": math.inf}, {"start": math.nan}, {"end": math.nan}])
+def test_times_that_are_none_are_refused(studio: Any, span: dict[str, float]) -> None:
+    film, speech = studio.film("face.mp4", studio.scenes(5)), studio.wav("speech.wav", 0.2)
+    with pytest.raises(InputError, match="there is nothing from"):
+        studio.sync(film, speech, **span)

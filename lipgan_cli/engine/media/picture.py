@@ -66,30 +66,35 @@ def colour_of(frame: av.VideoFrame) -> Colour:
 class Orientation:
     """How the display changes a decoded frame: mirrored left to right first, then turned."""
 
-    mirrored: bool
-    turns: int  # quarter turns counterclockwise
+    mirrored: bool = False
+    turns: int = 0  # quarter turns counterclockwise
+
+
+UPRIGHT = Orientation()
 
 
 def orientation(frame: av.VideoFrame) -> Orientation:
-    """Return how a decoded frame is to be shown."""
+    """Return how a decoded frame is to be shown.
+
+    To be asked of one frame of a film: a frame that was asked for it is freed late.
+    """
     try:
         # The key is a member of the enumeration, whatever PyAV's annotations say.
         matrix = frame.side_data[SideDataType.DISPLAYMATRIX]  # type: ignore[typeddict-item]
     except KeyError:
-        return Orientation(False, 0)
+        return UPRIGHT
     a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].tolist()
     mirrored = a * d < b * c
     turned = math.atan2(b, -a) if mirrored else math.atan2(-b, a)
     return Orientation(mirrored, round(math.degrees(turned) / 90) % 4)
 
 
-def planar(frame: av.VideoFrame, width: int, height: int) -> Frame:
+def planar(frame: av.VideoFrame, width: int, height: int, shown_as: Orientation = UPRIGHT) -> Frame:
     """Return a decoded frame as I420 of this size in display orientation.
 
     An odd last row or column is lost; a frame of another size than the film's is scaled; what is
     transparent stands on white.
     """
-    shown_as = orientation(frame)
     turns = shown_as.turns
     if any(component.is_alpha for component in frame.format.components):
         rgba = frame.to_ndarray(format="rgba").astype(np.uint8, copy=False)

@@ -32,8 +32,10 @@ from lipgan_cli.engine.media.matrix import resolved
 from lipgan_cli.engine.media.opening import open_media
 from lipgan_cli.engine.media.picture import (
     FROM_RGB,
+    UPRIGHT,
     Colour,
     Frame,
+    Orientation,
     check_size,
     colour_of,
     from_rgb,
@@ -74,6 +76,7 @@ class VideoInfo:
     photo: bool
     pixel_aspect: Fraction = Fraction(1)  # width / height of one pixel
     colour: Colour = Colour()
+    orientation: Orientation = UPRIGHT
     interlaced: bool = False
     indexed: bool = False  # whether reading can begin anywhere
 
@@ -117,7 +120,8 @@ def probe(path: Path) -> VideoInfo:
         first = next(decoded(container, stream), None)
         if first is None:
             raise InputError(f"{path} has no frame that can be decoded", "check that it plays")
-        size = _displayed_size(path, first)
+        shown_as = orientation(first)
+        size = _displayed_size(path, first, shown_as)
         start = float(first.time or 0.0)
         with _open(path) as again:
             clock = read_clock(again, _video_stream(path, again), start, _rate(stream))
@@ -131,8 +135,9 @@ def probe(path: Path) -> VideoInfo:
             start=start,
             has_audio=bool(container.streams.audio),
             photo=False,
-            pixel_aspect=_pixel_aspect(stream, first),
+            pixel_aspect=_pixel_aspect(stream, shown_as),
             colour=colour_of(first),
+            orientation=shown_as,
             interlaced=first.interlaced_frame,
             # In interlaced film each picture takes the one before it.
             indexed=container.format.name in INDEXED and not first.interlaced_frame,
@@ -206,18 +211,18 @@ def _rate(stream: av.VideoStream) -> Fraction:
     return USUAL_FPS
 
 
-def _pixel_aspect(stream: av.VideoStream, first: av.VideoFrame) -> Fraction:
+def _pixel_aspect(stream: av.VideoStream, shown_as: Orientation) -> Fraction:
     aspect = stream.sample_aspect_ratio
     if not aspect:
         return Fraction(1)
-    return 1 / Fraction(aspect) if orientation(first).turns % 2 else Fraction(aspect)
+    return 1 / Fraction(aspect) if shown_as.turns % 2 else Fraction(aspect)
 
 
-def _displayed_size(path: Path, frame: av.VideoFrame) -> tuple[int, int]:
+def _displayed_size(path: Path, frame: av.VideoFrame, shown_as: Orientation) -> tuple[int, int]:
     width, height = frame.width, frame.height
     check_size(path, width, height)
     width, height = width // 2 * 2, height // 2 * 2
-    return (height, width) if orientation(frame).turns % 2 else (width, height)
+    return (height, width) if shown_as.turns % 2 else (width, height)
 
 
 def _seek(
@@ -242,7 +247,7 @@ def _seek(
 
 def _planar(frames: Iterable[Timed], info: VideoInfo, first: int) -> Iterator[Frame]:
     for frame in on_screen(frames, info.clock, first):
-        yield planar(frame, info.width, info.height)
+        yield planar(frame, info.width, info.height, info.orientation)
 
 
 def _probe_photo(path: Path) -> VideoInfo:

@@ -53,7 +53,7 @@ class SyncOptions:
     sheet: Path | str | None = None  # a contact sheet of the result
     cache: bool = True
     force: bool = False
-    batch: int = 8  # frames painted at once
+    batch: int = 16  # frames painted at once
 
     def __post_init__(self) -> None:
         for name, known in (

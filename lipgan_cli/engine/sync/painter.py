@@ -29,7 +29,7 @@ from lipgan_cli.engine.sync.stopwatch import Stopwatch
 SKIPPED = 50
 """Frames that are decoded and passed over rather than sought behind."""
 
-CANDIDATES = 24
+CANDIDATES = 16
 """Faces of a run among which the mouth at rest is looked for."""
 FEW = 8
 """Faces below which one of them need not be at rest."""
