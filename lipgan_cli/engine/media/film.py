@@ -21,8 +21,6 @@ from lipgan_cli.engine.media.references import shortlists
 from lipgan_cli.engine.media.tracks import Tracks, find_tracks
 from lipgan_cli.engine.progress import Progress
 
-BRIDGE_SECONDS = 0.5
-"""A face that is missed for no longer than this, in one place, is there."""
 FADE_SECONDS = 0.2
 """How fast the painted mouth comes and goes beside frames without a face."""
 QUIET_SECONDS = 0.4
@@ -93,7 +91,7 @@ def locate(
     fps = footage.clock.fps
     boxes = choose(tracks, choice, (footage.info.width, footage.info.height), reference)
     squares = faces.squares(boxes, float(fps), tracks.cuts)
-    squares = _bridged(squares, tracks.cuts, round(BRIDGE_SECONDS * fps))
+    squares = _bridged(squares, tracks.cuts, round(faces.BRIDGED_SECONDS * fps))
     runs = _runs(squares, tracks.cuts, float(fps))
     references = tuple(shortlists(_loudness(footage, len(squares)), runs))
     return film_of(squares, tracks.cuts, references, footage)

@@ -85,7 +85,7 @@ class Job:
     found: Survey
     surveyed: int  # frames in which the faces were sought
     shown: Playlist
-    missing: tuple[Span, ...]  # shown without a face, in seconds of the face video
+    without_face: tuple[Span, ...]  # that is shown, in seconds of the face video
     painter: Painter
     watch: Stopwatch
 
@@ -127,7 +127,7 @@ def prepare(options: SyncOptions, progress: Progress) -> Job:
         if found.film.frames <= shown.places.max():  # fewer could be decoded
             footage = footage.cut(found.film.frames)
             shown = _playlist(footage, path, seconds, Fit(options.fit))
-        missing = _missing(footage, found, shown, options, progress)
+        without_face = _without_face(footage, found, shown, options, progress)
         with watch.step("wait for speech and network"):
             speech, loaded = heard.result(), network.result()
         with watch.step("find mouths at rest"):
@@ -143,7 +143,7 @@ def prepare(options: SyncOptions, progress: Progress) -> Job:
                 batch=options.batch,
                 watch=watch,
             )
-    return Job(footage, speech, found, surveyed, shown, missing, painter, watch)
+    return Job(footage, speech, found, surveyed, shown, without_face, painter, watch)
 
 
 @contextmanager
@@ -208,7 +208,7 @@ def _surveyed(footage: Footage, shown: Playlist) -> int:
     return min(clock.frames, math.ceil(clock.position(pieces * SURVEYED_SECONDS)))
 
 
-def _missing(
+def _without_face(
     footage: Footage, found: Survey, shown: Playlist, options: SyncOptions, progress: Progress
 ) -> tuple[Span, ...]:
     """Return and tell the spans of the face video that are shown without a face.
@@ -298,7 +298,7 @@ def _summary(job: Job, options: SyncOptions) -> SyncSummary:
         face_pixels=job.face_pixels,
         people=job.found.people,
         cuts=cut_times(job),
-        without_face=job.missing,
+        without_face=job.without_face,
         silence=job.speech.silences(),
         repeated=job.repeated,
         cached=job.found.cached,
