@@ -164,7 +164,7 @@ def test_memory_does_not_grow_with_length(
     for seconds in (0.2, 2, 8):  # the first warms up what is kept for good
         speech = studio.wav("a.wav", seconds)
         tracemalloc.start()
-        studio.sync(film, speech, force=True)
+        studio.sync(film, speech, force=True, batch=4)  # so that 2 s fill the queues
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     frame = studio.WIDTH * studio.HEIGHT * 3 // 2
