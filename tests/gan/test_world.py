@@ -12,6 +12,7 @@ from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan.world import World, local_device
 
 STEP = """
+import os
 import sys
 import torch
 from lipgan_cli.engine.config import TrainConfig, Variant
@@ -44,6 +45,8 @@ with joined_world(torch.device("cpu")) as world:
     assert world.share(world.rank) == 0
     if world.first:
         torch.save(gradients, sys.argv[1])
+# Torch's own threads now and then abort an interpreter that ends.
+os._exit(0)
 """
 
 

@@ -80,6 +80,7 @@ def joined_world(device: torch.device) -> Iterator[World]:
     dist.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield World(dist.get_rank(), size)
+        dist.barrier()  # the first process keeps what the others meet in: it leaves with them
     finally:
         dist.destroy_process_group()
 
