@@ -218,7 +218,10 @@ def test_variable_rate_keeps_each_frame_and_its_time(tmp_path: Path, name: str) 
 
 def test_held_frames_are_arrays_of_their_own() -> None:
     """The rate is constant, the source lost a frame: the one before it is shown twice."""
-    frames = [Timed(k / 25, 0.04, av.VideoFrame(16, 16, "yuv420p")) for k in (0, 2, 3)]
+    black = np.zeros((24, 16), np.uint8)
+    frames = [
+        Timed(k / 25, 0.04, av.VideoFrame.from_ndarray(black, format="yuv420p")) for k in (0, 2, 3)
+    ]
     shown = [planar(f, 16, 16) for f in on_screen(iter(frames), constant(Fraction(25), 4))]
     assert len(shown) == 4
     shown[0][:] = 7  # as a caller may who paints into it
