@@ -21,11 +21,16 @@ def levelled(samples: Samples) -> Samples:
     The loudness is that of the active frames of 20 ms, found by two gates, an absolute one and
     one relative to what passes it (as in ITU-R BS.1770, without its weighting by frequency).
     """
+    return samples * gain(samples)
+
+
+def gain(samples: Samples) -> np.float32:
+    """The factor that brings speech (n,) to one loudness: 1 for silence and near silence."""
     level = loudness(samples)
     if level is None:
-        return samples
-    gain = np.clip(LEVEL - level, -MOST_GAIN, MOST_GAIN)
-    return samples * np.float32(10 ** (gain / 20))
+        return np.float32(1)
+    decibels = np.clip(LEVEL - level, -MOST_GAIN, MOST_GAIN)
+    return np.float32(10 ** (decibels / 20))
 
 
 def loudness(samples: Samples) -> float | None:
