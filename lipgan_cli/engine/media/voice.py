@@ -105,11 +105,20 @@ def stillness(activity: NDArray[np.float32], times: NDArray[np.float64]) -> NDAr
     It becomes 1 where the window of a frame holds no speech, so that a mouth at rest can take the
     place of the generated one, which has just closed. Beyond the sound there is silence.
     """
-    margin = WINDOW  # of silence on both sides of the sound
-    spoken = np.pad(activity > 0.5, margin)
+    return stillness_at(away_from_speech(activity), times)
+
+
+def away_from_speech(activity: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how many columns each is away from speech, with a window of silence at both ends."""
+    spoken = np.pad(activity > 0.5, WINDOW)
     if not spoken.any():
-        return np.ones(len(times))
-    away = distance_transform_edt(~spoken)
-    columns = np.clip(centre_columns(times) + margin, 0, len(spoken) - 1)
+        return np.full(len(spoken), np.inf)
+    away: NDArray[np.float64] = distance_transform_edt(~spoken)
+    return away
+
+
+def stillness_at(away: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the `stillness` at each time (seconds), given how far each column is from speech."""
+    columns = np.clip(centre_columns(times) + WINDOW, 0, len(away) - 1)
     rest: NDArray[np.float64] = np.clip(away[columns] / STILL, 0, 1)
     return rest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from lipgan_cli.engine.media.audio import (
     mel_windows,
 )
 from lipgan_cli.engine.media.loudness import gain, loudness
-from lipgan_cli.engine.media.voice import activity, hushed, stillness
+from lipgan_cli.engine.media.voice import activity, away_from_speech, hushed, stillness_at
 
 SHORTEST_SILENCE = 0.3  # seconds: a shorter one is a pause for breath
 
@@ -40,7 +41,11 @@ class Speech:
 
     def stillness(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how far the mouth is at rest at each time of the picture (seconds), 0 to 1."""
-        return stillness(self.spoken, times + self.offset)
+        return stillness_at(self._away, times + self.offset)
+
+    @cached_property
+    def _away(self) -> NDArray[np.float64]:
+        return away_from_speech(self.spoken)  # once, not for every batch of frames
 
     def silences(self) -> tuple[tuple[float, float], ...]:
         """Return the silences as (first second, second after the last)."""
