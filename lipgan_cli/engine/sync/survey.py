@@ -55,7 +55,7 @@ def find_speaker(footage: Footage, frames: int, options: SyncOptions, progress: 
     known = shelf.get("speaker", person)
     if known is not None:
         return _unpacked(known, footage)
-    tracks, cached = find_tracks_of(footage, frames, options, progress)
+    tracks, cached = _followed(shelf, footage, frames, options, progress)
     reference = _shown(choice, options) if isinstance(choice, Path) else None
     film = locate(footage, tracks, choice, reference)
     found = Survey(film, galleries(footage, film), len(listing(tracks)), tracks, cached)
@@ -71,7 +71,12 @@ def find_tracks_of(
     Raises:
         InputError: there is no face.
     """
-    shelf = _Shelf.of(footage, frames, options)
+    return _followed(_Shelf.of(footage, frames, options), footage, frames, options, progress)
+
+
+def _followed(
+    shelf: _Shelf, footage: Footage, frames: int, options: SyncOptions, progress: Progress
+) -> tuple[Tracks, bool]:
     known = shelf.get("tracks")
     if known is not None:
         return unpack(known), True
