@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box, filesize
 from rich.console import Console, RenderableType
@@ -25,10 +26,14 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichBars
 from rich.progress import Task as RichTask
-from rich.table import Column, Table
+from rich.table import Column
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from lipgan_cli.engine.progress import Progress, Silent, Task
+
+if TYPE_CHECKING:
+    from lipgan_cli.engine.metrics.report import Table
 
 
 def print_result(text: object) -> None:
@@ -39,8 +44,8 @@ def print_result(text: object) -> None:
 def print_json(data: object) -> None:
     """Print `data` as JSON on stdout.
 
-    Dataclasses become objects, paths and times text; an infinite or undefined number, which JSON
-    cannot write, becomes null.
+    Dataclasses become objects, without the fields whose metadata say `"json": False`; paths and
+    times become text, and an infinite or undefined number, which JSON cannot write, null.
     """
     print_result(json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False))
 
@@ -48,7 +53,7 @@ def print_json(data: object) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print a table on stdout, numbers to the right; lines are never wrapped or cut."""
     cells = [[str(cell) for cell in row] for row in rows]
-    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="")
+    drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="")
     for place, name in enumerate(columns):
         numeric = bool(cells) and all(_is_number(row[place]) for row in cells)
         drawn.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
@@ -60,6 +65,16 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
         console.print(drawn, width=width)
     lines = [line.rstrip() for line in capture.get().splitlines()]
     print_result("\n".join([title, *lines] if title else lines))
+
+
+def tables(those: Sequence[Table]) -> None:
+    """Print tables on stdout, an empty line between them, each with its note below."""
+    for number, each in enumerate(those):
+        if number:
+            print_result("")
+        table(each.columns, each.texts(), each.title)
+        if each.note:
+            print_result(each.note)
 
 
 def print_error(message: str, hint: str = "") -> None:
@@ -213,8 +228,8 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: _plain(getattr(value, name)) for name in names}
+        shown = [field for field in dataclasses.fields(value) if field.metadata.get("json", True)]
+        return {field.name: _plain(getattr(value, field.name)) for field in shown}
     if isinstance(value, Mapping):
         return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, Iterable):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from statistics import median
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +15,13 @@ from lipgan_cli.cli.options import Json, Quiet
 from lipgan_cli.engine.data.corpus import SubsetSizes
 from lipgan_cli.engine.errors import InputError
 
+if TYPE_CHECKING:
+    from lipgan_cli.engine.data.shelf import ClipOffset
+
 SIZES = SubsetSizes()
 REASONS_SHOWN = 10
+WORST_SHOWN = 5
+FRAME_MS = 40.0  # of film at 25 a second, as the judge has it
 
 
 def prep(
@@ -71,6 +78,14 @@ def prep(
             help=f"Clips of a speaker in the subset test, at most; {SIZES.test} by default.",
         ),
     ] = None,
+    max_offset: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="MS",
+            help="Leave out clips whose sound is further off, either way; 0 is no limit.",
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option("--jobs", "-j", min=0, metavar="N", help="Processes; 0 is one per core."),
@@ -81,7 +96,8 @@ def prep(
     """Cut the faces out of VIDEOS, with the mel of their sound, and draw the subsets.
 
     Prints the dataset's folder. Run again with more videos, it adds them: what is there already is
-    left alone, and no clip moves between training and testing.
+    left alone, and no clip moves between training and testing. How far sound and picture are apart
+    is found for every clip.
     """
     from lipgan_cli.engine.prepare import PrepareRequest, dataset_folder
     from lipgan_cli.engine.prepare import prepare as make
@@ -96,6 +112,7 @@ def prep(
         small=small,
         full=full,
         test=test,
+        max_offset_ms=max_offset,
     )
     progress = console.progress(quiet)
     summary = make(request, progress)
@@ -116,6 +133,8 @@ def prep(
         f"{summary.prepared} clips prepared, {summary.present} were there, "
         f"{len(summary.left_out)} left out{speed}"
     )
+    for line in _offset_lines(summary.offsets):
+        progress.note(line)
     progress.note(
         "clips: " + ", ".join(f"{count} in {subset}" for subset, count in summary.subsets.items())
     )
@@ -123,3 +142,23 @@ def prep(
         console.print_json(summary)
     else:
         console.print_result(summary.dataset)
+
+
+def _offset_lines(offsets: Sequence[ClipOffset]) -> Iterator[str]:
+    """How far sound and picture are apart in the clips, and where they are furthest."""
+    found = [(offset.offset_ms, offset.key) for offset in offsets if offset.offset_ms is not None]
+    if not found:
+        return
+    near = sum(abs(late) <= FRAME_MS for late, _ in found)
+    yield (
+        f"sound against picture: {_late(median(late for late, _ in found))} at the median, "
+        f"within a frame ({FRAME_MS:.0f} ms) in {near} of {len(found)} clips"
+    )
+    far = sorted(found, key=lambda pair: -abs(pair[0]))
+    worst = [f"{key} {_late(late)}" for late, key in far[:WORST_SHOWN] if abs(late) > FRAME_MS]
+    if worst:
+        yield f"furthest apart: {', '.join(worst)}; all are in --json and offsets.json"
+
+
+def _late(milliseconds: float) -> str:
+    return f"{abs(milliseconds):.0f} ms {'early' if milliseconds < 0 else 'late'}"

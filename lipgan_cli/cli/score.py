@@ -1,36 +1,39 @@
-"""`lipgan score`: how near generated pictures come to real ones."""
+"""`lipgan score`: how near generated pictures come to real ones, and mouths to what is said."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipgan_cli.cli import console
-from lipgan_cli.cli.options import Device, Json, Quiet
+from lipgan_cli.cli import console, opinions
+from lipgan_cli.cli.options import Device, Force, Json, Quiet
 from lipgan_cli.engine.errors import InputError
 
 if TYPE_CHECKING:
-    from lipgan_cli.engine.metrics.image import PairSummary, Summary
-    from lipgan_cli.engine.metrics.protocol import GroupFigures
-    from lipgan_cli.engine.score import ModelScore, PairScore
-
-_STATISTICS = ("mean", "median", "max", "min")
+    from lipgan_cli.engine.metrics.report import Table
+    from lipgan_cli.engine.progress import Progress
+    from lipgan_cli.engine.score.options import Measures
 
 
 def score(
-    real: Annotated[
-        Path | None,
-        typer.Argument(metavar="REAL", help="A folder of real pictures, or a real video."),
-    ] = None,
-    generated: Annotated[
-        Path | None,
-        typer.Argument(metavar="FAKE", help="The generated ones: same names, or same frames."),
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[REAL] [FAKE]...",
+            help="Real and generated folders of pictures, or videos; one video alone for its "
+            "lip-sync.",
+        ),
     ] = None,
     fid: Annotated[
-        bool, typer.Option("--fid", help="Add the Frechet Inception Distance, by pytorch-fid.")
+        bool,
+        typer.Option("--fid", help="Add the Frechet Inception Distance, by pytorch-fid, and KID."),
+    ] = False,
+    sync: Annotated[
+        bool,
+        typer.Option("--sync", help="Add lip-sync; of videos the seam and the lips' movement too."),
     ] = False,
     data: Annotated[
         Path | None,
@@ -44,10 +47,14 @@ def score(
             "--subset", metavar="NAME", help="Its clips to measure: test (default), small or full."
         ),
     ] = None,
-    weights: Annotated[
-        Path | None,
+    models: Annotated[
+        list[Path] | None,
         typer.Option(
-            "--weights", metavar="FILE", help="The generator to measure; by default lipgan's own."
+            "--model",
+            "--weights",
+            metavar="MODEL",
+            help="A generator to measure, a file or a run's name, repeatable; by default "
+            "lipgan's own.",
         ),
     ] = None,
     every: Annotated[
@@ -73,165 +80,223 @@ def score(
             "--fid-weights", metavar="FILE", help="The FID network, where it was not downloaded."
         ),
     ] = None,
+    save_statistics: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-statistics",
+            metavar="FILE",
+            help="Keep the real side's FID statistics (.npz), to be given as REAL later.",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Pictures in a batch of the FID network (50)."),
+    ] = None,
+    judge: Annotated[
+        Path | None,
+        typer.Option(
+            "--judge", metavar="FILE", help="Another lip-sync judge, from lipgan train --judge."
+        ),
+    ] = None,
+    syncnet: Annotated[
+        Path | None,
+        typer.Option(
+            "--syncnet",
+            metavar="FILE",
+            help="SyncNet's weights, for LSE-C and LSE-D, where they are not in your folder.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write all of it as one page of HTML."),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write the figures of every picture."),
+    ] = None,
+    mos_kit: Annotated[
+        Path | None,
+        typer.Option(
+            "--mos-kit",
+            metavar="DIR",
+            help="Make a page on which people rate videos blindly; give a folder a system.",
+        ),
+    ] = None,
+    mos_results: Annotated[
+        Path | None,
+        typer.Option(
+            "--mos-results",
+            metavar="DIR",
+            help="Sum up what they answered on the kit in DIR; give their files.",
+        ),
+    ] = None,
+    force: Force = False,
     device: Device = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Score FAKE against REAL (folders of pictures, or two videos), or a model on a dataset.
+    """Score each FAKE against REAL, a video's lip-sync, or models on a dataset.
 
-    PSNR and SSIM of whole pictures and of the mouth region. Without REAL and FAKE, a model on a
-    subset of a prepared dataset: its faces from the right audio, and the controls beside them.
+    Two folders of pictures or two videos: PSNR and SSIM, whole and of the mouth. One video: by how
+    much its sound is late, and how sure that is. Without paths, models on a subset of a prepared
+    dataset: their faces from the right audio, and the controls beside them.
     """
-    from lipgan_cli.engine import score as engine
-    from lipgan_cli.engine.metrics.protocol import EVERY
+    from lipgan_cli.engine.score.options import BATCH, Measures
 
     progress = console.progress(quiet)
-    if fid_weights is not None and not fid:
-        raise InputError("--fid-weights is of no use without --fid", "add --fid")
-    if real is not None or generated is not None:
-        _check_pair(real, generated, data, subset, weights, every, batch_statistics)
-        assert real is not None and generated is not None
-        pair = engine.score_pair(
-            engine.PairRequest(
-                real=real,
-                generated=generated,
-                fid=fid,
-                fid_weights=fid_weights,
-                gaussian=gaussian,
-                device=device,
-            ),
-            progress,
-        )
-        if json:
-            console.print_json(pair)
-        else:
-            _print_pair(pair)
+    given = paths or []
+    if mos_kit is not None or mos_results is not None:
+        opinions.kit_or_results(mos_kit, mos_results, given, progress, json)
         return
-    model = engine.score_model(
-        engine.ModelRequest(
-            data=data,
-            subset=engine.SUBSET if subset is None else subset,
-            weights=weights,
-            every=EVERY if every is None else every,
-            fid=fid,
-            fid_weights=fid_weights,
-            gaussian=gaussian,
-            batch_statistics=batch_statistics,
-            device=device,
-        ),
-        progress,
+    needs_fid = {
+        "--fid-weights": fid_weights,
+        "--save-statistics": save_statistics,
+        "--batch": batch,
+    }
+    _refuse(needs_fid if not fid else {}, "{} is of no use without --fid", "add --fid")
+    film = len(given) == 1
+    needs_sync = {"--judge": judge, "--syncnet": syncnet}
+    _refuse(needs_sync if not sync and not film else {}, "{} is of no use without --sync", "add it")
+    measures = Measures(
+        fid=fid,
+        fid_weights=fid_weights,
+        save_statistics=save_statistics,
+        batch=BATCH if batch is None else batch,
+        sync=sync,
+        judge=judge,
+        syncnet=syncnet,
+        gaussian=gaussian,
+        device=device,
+        force=force,
     )
-    if json:
-        console.print_json(model)
-    else:
-        _print_model(model)
-
-
-def _check_pair(
-    real: Path | None,
-    generated: Path | None,
-    data: Path | None,
-    subset: str | None,
-    weights: Path | None,
-    every: int | None,
-    batch_statistics: bool,
-) -> None:
-    if real is None or generated is None:
-        raise InputError(
-            f"there is nothing to compare {real} with",
-            "lipgan score REAL FAKE, or lipgan score alone for a model on a dataset",
-        )
-    options = {
+    outputs = _Outputs(report, csv, force, json)
+    of_models = {
         "--data": data,
-        "--subset": subset,
-        "--weights": weights,
+        "--model": models or None,
         "--every": every,
         "--batch-statistics": batch_statistics or None,
     }
-    given = [name for name, value in options.items() if value is not None]
     if given:
-        raise InputError(
-            f"{', '.join(given)} is for scoring a model on a dataset, not REAL and FAKE",
+        _refuse(
+            of_models,
+            "{} is for scoring a model on a dataset, not paths",
             "leave out one or the other",
         )
-
-
-def _print_pair(score: PairScore) -> None:
-    if score.figures is not None:
-        rows = _summary_rows(score.figures)
-        console.table(("", *_STATISTICS, "pairs", "identical"), rows)
-    if score.fid is not None:
-        console.print_result(f"FID {score.fid:.4f}")
-
-
-def _summary_rows(figures: PairSummary) -> list[Sequence[object]]:
-    return [
-        (f"{measure}, {place}", *_cells(summary, digits), summary.count, summary.identical)
-        for place, measured in (("whole", figures.whole), ("mouth", figures.mouth))
-        if measured is not None
-        for measure, summary, digits in (
-            ("SSIM", measured.ssim, 4),
-            ("PSNR in dB", measured.psnr, 2),
+    if film:
+        only_pairs = {
+            "--fid": fid or None,
+            "--gaussian": gaussian or None,
+            "--csv": csv,
+            "--subset": subset,
+        }
+        _refuse(
+            only_pairs, "{} needs something to compare the video with", "lipgan score REAL FAKE"
         )
-    ]
+        _film(given[0], measures, outputs, progress)
+    elif given:
+        _pairs(given, subset, measures, outputs, progress)
+    else:
+        _models(data, subset, models or [], every, batch_statistics, measures, outputs, progress)
 
 
-def _cells(summary: Summary, digits: int) -> list[str]:
-    return [f"{getattr(summary, name):.{digits}f}" for name in _STATISTICS]
+class _Outputs:
+    """Where a score goes: the terminal, a page, a file of rows."""
+
+    def __init__(self, report: Path | None, csv: Path | None, force: bool, json: bool) -> None:
+        from lipgan_cli.engine.paths import check_output
+
+        self.report, self.csv, self.force, self.json = report, csv, force, json
+        for path in (report, csv):
+            if path is not None:
+                check_output(path, force)
+
+    def tell(self, result: object, tables: Sequence[Table]) -> None:
+        """Print a score as tables, or as JSON."""
+        if self.json:
+            console.print_json(result)
+        else:
+            console.tables(tables)
 
 
-def _print_model(score: ModelScore) -> None:
-    figures = score.figures
-    groups = figures.speakers if len(figures.speakers) == 1 else (*figures.speakers, figures.total)
-    console.table(
-        (
-            "mouth, mean PSNR in dB",
-            "clips",
-            "frames",
-            "right audio",
-            "swapped",
-            "still",
-            "copy",
-            "gap to swapped",
-            "gap to still",
-        ),
-        [_gap_row(group) for group in groups],
+def _film(video: Path, measures: Measures, outputs: _Outputs, progress: Progress) -> None:
+    from lipgan_cli.engine.metrics.pictures import is_picture
+    from lipgan_cli.engine.paths import require_file
+
+    if video.is_dir() or is_picture(video):
+        raise InputError(
+            f"there is nothing to compare {video} with",
+            "lipgan score REAL FAKE, or lipgan score alone for a model on a dataset",
+        )
+    require_file(video, "the video")
+    from lipgan_cli.engine.score.films import FilmRequest, score_film
+    from lipgan_cli.engine.score.report import film_report
+    from lipgan_cli.engine.score.tables import film_tables
+
+    score = score_film(FilmRequest(video, measures), progress)
+    if outputs.report is not None:
+        film_report(outputs.report, score, outputs.force)
+    outputs.tell(score, film_tables(score))
+
+
+def _pairs(
+    paths: Sequence[Path],
+    subset: str | None,
+    measures: Measures,
+    outputs: _Outputs,
+    progress: Progress,
+) -> None:
+    from lipgan_cli.engine.score.pairs import PairRequest, score_pairs
+    from lipgan_cli.engine.score.tables import PAIR_HEADER, pair_rows, pair_tables
+
+    request = PairRequest(paths[0], tuple(paths[1:]), subset, measures)
+    score = score_pairs(request, progress)
+    if outputs.csv is not None:
+        from lipgan_cli.engine.metrics.report import write_csv
+
+        write_csv(outputs.csv, PAIR_HEADER, pair_rows(score), outputs.force)
+    if outputs.report is not None:
+        from lipgan_cli.engine.score.report import pair_report
+
+        pair_report(outputs.report, score, outputs.force)
+    outputs.tell(score, pair_tables(score))
+
+
+def _models(
+    data: Path | None,
+    subset: str | None,
+    models: Sequence[Path],
+    every: int | None,
+    batch_statistics: bool,
+    measures: Measures,
+    outputs: _Outputs,
+    progress: Progress,
+) -> None:
+    from lipgan_cli.engine.metrics.protocol import EVERY
+    from lipgan_cli.engine.score.models import ModelRequest, score_models
+    from lipgan_cli.engine.score.sides import SUBSET
+    from lipgan_cli.engine.score.tables import MODEL_HEADER, model_rows, model_tables
+
+    request = ModelRequest(
+        data=data,
+        subset=SUBSET if subset is None else subset,
+        models=tuple(models),
+        every=EVERY if every is None else every,
+        batch_statistics=batch_statistics,
+        measures=measures,
     )
-    console.print_result("")
-    console.table(
-        ("right audio", *_STATISTICS),
-        [
-            (f"{group.name}, {name}", *cells)
-            for group in groups
-            for name, *cells, _pairs, _identical in _summary_rows(group.right)
-        ],
-    )
-    if score.response is not None:
-        console.print_result(f"\nresponse to the sound {score.response.audio:.2f}")
-        if score.response.face is not None:
-            console.print_result(f"response to the person's face {score.response.face:.2f}")
-    if score.fid is not None:
-        console.print_result(f"\nFID {score.fid:.4f}")
+    score = score_models(request, progress)
+    if outputs.csv is not None:
+        from lipgan_cli.engine.metrics.report import write_csv
+
+        write_csv(outputs.csv, MODEL_HEADER, model_rows(score), outputs.force)
+    if outputs.report is not None:
+        from lipgan_cli.engine.score.report import model_report
+
+        model_report(outputs.report, score, outputs.force)
+    outputs.tell(score, model_tables(score))
 
 
-def _gap_row(group: GroupFigures) -> Sequence[object]:
-    return (
-        group.name,
-        group.clips,
-        group.frames,
-        _mouth_psnr(group.right),
-        _mouth_psnr(group.swapped),
-        _mouth_psnr(group.still),
-        _mouth_psnr(group.copy),
-        _signed(group.gap_to_swapped),
-        _signed(group.gap_to_still),
-    )
-
-
-def _signed(gap: float | None) -> str:
-    # Adding nothing turns -0.0 into 0.0.
-    return "-" if gap is None else f"{round(gap, 2) + 0.0:+.2f}"
-
-
-def _mouth_psnr(figures: PairSummary | None) -> str:
-    return "-" if figures is None or figures.mouth is None else f"{figures.mouth.psnr.mean:.2f}"
+def _refuse(options: Mapping[str, object], message: str, hint: str) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise InputError(message.format(", ".join(given)), hint)

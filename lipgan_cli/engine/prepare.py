@@ -15,8 +15,9 @@ from typing import Any
 
 from lipgan_cli.engine.data import shelf
 from lipgan_cli.engine.data.corpus import Source, SubsetSizes, draw, find_clips, plain_name
+from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.recording import Job, Parameters, Recorded, Stamp, Unwritable, record
-from lipgan_cli.engine.data.shelf import LeftOut, Stored
+from lipgan_cli.engine.data.shelf import ClipOffset, LeftOut, Stored
 from lipgan_cli.engine.data.workers import Failed, work
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.paths import datasets_dir, locked
@@ -34,6 +35,7 @@ class PrepareRequest:
     small: int | None = None  # clips of a speaker at most; None: as the dataset has it
     full: int | None = None
     test: int | None = None
+    max_offset_ms: float | None = None  # beyond, a clip is in no subset; 0: no limit
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class PrepareSummary:
     seconds: float  # that the run took
     times_real_time: float | None  # seconds of video a second; None when nothing was to be done
     subsets: dict[str, int]  # clips in each
+    offsets: tuple[ClipOffset, ...]  # of the sound of every clip of the dataset
 
 
 def dataset_folder(name: str | None, corpus: Path) -> Path:
@@ -87,8 +90,8 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         plan = _plan(stamps, clips, refused, dataset, parameters)
         left_out += plan.left_out
         separate_test = request.test_dir is not None or bool(about.get("separate_test"))
-        sizes = _sizes(request, about)
-        shelf.write_about(dataset, parameters, sizes, separate_test)
+        sizes, limit = _sizes(request, about), _limit(request, about)
+        shelf.write_about(dataset, parameters, sizes, separate_test, limit)
         try:
             recorded = _work(plan.jobs, request.processes or _cores(), left_out, progress)
         finally:
@@ -97,8 +100,13 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
             clip = shelf.read_clip(dataset, key, parameters)
             if clip is not None:
                 clips[key] = clip
+        offsets = _offsets(dataset, clips, progress) if clips else []
+        astray = {offset.key for offset in offsets if offset.beyond(limit)}
+        reason = f"sound and picture are more than {limit or 0:g} ms apart"
+        left_out += [LeftOut(clips[key].source, reason) for key in sorted(astray)]
+        in_sync = [clip for key, clip in clips.items() if key not in astray]
         before = shelf.read_subsets(dataset)
-        subsets = draw(shelf.candidates(clips.values()), before, sizes, separate_test)
+        subsets = draw(shelf.candidates(in_sync), before, sizes, separate_test)
         shelf.write_subsets(dataset, subsets)
         named = {path.source for path in left_out} | {source.path.resolve() for source in sources}
         others = [clip for clip in refused if clip.source not in named]  # of another corpus
@@ -117,7 +125,15 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         seconds=seconds,
         times_real_time=video_seconds / seconds if recorded else None,
         subsets={name: len(keys) for name, keys in subsets.named().items()},
+        offsets=tuple(offsets),
     )
+
+
+def _offsets(dataset: Path, clips: dict[str, Stored], progress: Progress) -> list[ClipOffset]:
+    # torch takes seconds to import; what is wrong with the corpus is told before.
+    from lipgan_cli.engine.data.offsets import measure_offsets
+
+    return measure_offsets(Dataset.open(dataset), clips, progress)
 
 
 def _nothing(left_out: list[LeftOut], dataset: Path) -> LipganError:
@@ -137,6 +153,12 @@ def _sizes(request: PrepareRequest, about: dict[str, Any]) -> SubsetSizes:
     stored = about.get("subset_sizes", {})
     known = asdict(SubsetSizes()) | stored | {k: v for k, v in asked.items() if v is not None}
     return SubsetSizes(small=known["small"], full=known["full"], test=known["test"])
+
+
+def _limit(request: PrepareRequest, about: dict[str, Any]) -> float | None:
+    """Return the limit asked for, else that which the dataset has; 0 is none."""
+    stored: float | None = about.get("max_offset_ms")
+    return (stored if request.max_offset_ms is None else request.max_offset_ms) or None
 
 
 def _cores() -> int:

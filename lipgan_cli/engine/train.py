@@ -284,7 +284,7 @@ class _Loop:
             return
         averaged = copy.deepcopy(self.core.averaged)
         animator = Animator(averaged, self.core.device, self.core.half_precision)
-        measured = measure(animator.faces, self.held_out, progress=self.progress)
+        measured = measure(animator.faces, self.held_out, progress=self.progress).figures()
         response = respond(animator.faces, self.held_out)
         write_sheet(self.run / "sheets" / f"{done:08d}.png", animator, self.held_out)
         figures = brief(measured)

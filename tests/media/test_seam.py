@@ -10,50 +10,16 @@ import numpy as np
 import pytest
 
 from lipgan_cli.engine.media import faces
-from lipgan_cli.engine.media.blend import Pixels, Place, crop, paste
+from lipgan_cli.engine.media.blend import Pixels, crop, paste
 from lipgan_cli.engine.media.choices import Blend
 from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.media.landmarks import PREDICTOR, Landmarks, find_model
-from lipgan_cli.engine.media.mask import Points, feather, in_crop
+from lipgan_cli.engine.media.mask import Place, Points, feather, in_crop
 from lipgan_cli.engine.media.people import one_person
 from lipgan_cli.engine.media.picture import luma
 from lipgan_cli.engine.media.tracks import find_tracks
 from lipgan_cli.engine.media.video import probe, read_frames
-
-LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the mask: its fade has no one edge
-
-
-def across(picture: Pixels, inside: np.ndarray) -> float:
-    """Return the mean step between neighbours of which one lies inside: 0 of a flat picture."""
-    grey = picture.astype(int)
-    steps = [
-        np.abs(np.diff(grey, axis=axis))[np.diff(inside.astype(int), axis=axis) != 0]
-        for axis in (0, 1)
-    ]
-    return float(np.concatenate(steps).mean())
-
-
-def seams(source: Pixels, result: Pixels, weight: np.ndarray, place: Place) -> list[float]:
-    """Return the steps across the mask's outlines in the result, as a share of the source's.
-
-    weight: of the mask, (96, 96). 1 is a seam that does not show, more is an edge, less a blur.
-    """
-    left, top, side = place
-    whole = np.zeros(luma(source).shape, np.float32)
-    whole[top : top + side, left : left + side] = cv2.resize(weight, (side, side))
-    outlines = [whole > level for level in LEVELS]
-    return [across(luma(result), line) / across(luma(source), line) for line in outlines]
-
-
-def test_the_measure_knows_an_edge_from_a_blur() -> None:
-    source = np.random.default_rng(0).normal(120, 5, (288, 192)).clip(0, 255).astype(np.uint8)
-    box, place = np.ones((96, 96), np.float32), (40, 50, 96)
-    edge, blur = source.copy(), source.copy()
-    edge[50:146, 40:136] += 30
-    blur[40:156, 30:146] = 120
-    assert seams(source, source, box, place) == [1] * 5
-    assert min(seams(source, edge, box, place)) > 4
-    assert seams(source, blur, box, place) == [0] * 5
+from lipgan_cli.engine.metrics.artefacts import seams
 
 
 def spoken(originals: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def test_every_sixth_frame_against_the_one_half_a_clip_away():
         return target
 
     clip = FakeClip("s1/a", 13)
-    figures = measure(animate, [clip])
+    figures = measure(animate, [clip]).figures()
     assert figures.total.frames == 3  # 0, 6, 12
     reference, target = seen[0]
     assert np.array_equal(target, np.stack([clip.face(i) for i in (0, 6, 12)]))
@@ -73,11 +73,11 @@ def test_every_sixth_frame_against_the_one_half_a_clip_away():
 
 
 def test_step_can_be_chosen():
-    assert measure(perfect, [FakeClip("s1/a", 13)], every=1).total.frames == 13
+    assert measure(perfect, [FakeClip("s1/a", 13)], every=1).figures().total.frames == 13
 
 
 def test_model_that_returns_the_truth_is_identical():
-    total = measure(perfect, [FakeClip("s1/a", 12)]).total
+    total = measure(perfect, [FakeClip("s1/a", 12)]).figures().total
     assert total.right.whole.psnr.identical == total.right.whole.psnr.count == 2
     assert total.right.mouth.psnr.mean == math.inf
     assert total.right.whole.ssim.mean == pytest.approx(1)
@@ -85,7 +85,7 @@ def test_model_that_returns_the_truth_is_identical():
 
 
 def test_model_that_returns_the_reference_is_the_copy():
-    total = measure(copying, [FakeClip("s1/a", 24), FakeClip("s1/b", 24)]).total
+    total = measure(copying, [FakeClip("s1/a", 24), FakeClip("s1/b", 24)]).figures().total
     assert total.right == total.copy == total.swapped == total.still
     assert total.gap_to_swapped == total.gap_to_still == 0
 
@@ -93,7 +93,7 @@ def test_model_that_returns_the_reference_is_the_copy():
 def test_figures_are_means_over_frames():
     clip = FakeClip("s1/a", 12)
     mouths = [compare_crop(clip.face(i), clip.face((i + 6) % 12)).mouth.psnr for i in (0, 6)]
-    assert measure(copying, [clip]).total.copy.mouth.psnr.mean == pytest.approx(np.mean(mouths))
+    assert measure(copying, [clip]).figures().total.copy.mouth.psnr.mean == pytest.approx(np.mean(mouths))
 
 
 def decibels(off):
@@ -102,7 +102,7 @@ def decibels(off):
 
 def test_controls_hear_what_they_should():
     # One off with a's audio (level 2), three with b's (level 4), five in silence (level -4).
-    group = measure(listening, [FakeClip("s1/a", 7, level=2), FakeClip("s1/b", 7, level=4)])
+    group = measure(listening, [FakeClip("s1/a", 7, level=2), FakeClip("s1/b", 7, level=4)]).figures()
     total = group.total
     both = [decibels(1), decibels(3)]
     assert (total.right.mouth.psnr.max, total.right.mouth.psnr.min) == pytest.approx(both)
@@ -114,7 +114,7 @@ def test_controls_hear_what_they_should():
 def test_gaps_are_right_minus_control():
     # b has one frame and a has three, so that the right audio wins three times and loses once.
     clips = [FakeClip("s1/a", 13, level=2), FakeClip("s1/b", 1, level=4)]
-    total = measure(listening, clips).total
+    total = measure(listening, clips).figures().total
     win = decibels(1) - decibels(3)
     assert total.gap_to_swapped == pytest.approx((3 * win - win) / 4)
     still = 3 * (decibels(1) - decibels(5)) + (decibels(3) - decibels(5))
@@ -174,7 +174,7 @@ def test_speakers_stand_apart_and_a_lone_clip_has_no_swapped():
         FakeClip("s10/a", 12, level=2),
         FakeClip("s10/b", 12, level=4),
     ]
-    figures = measure(listening, clips)
+    figures = measure(listening, clips).figures()
     alone, pair = figures.speakers
     assert [alone.name, pair.name, figures.total.name] == ["s2", "s10", "all"]
     assert (alone.swapped, alone.gap_to_swapped) == (None, None)
@@ -195,7 +195,7 @@ def test_long_clips_go_in_batches(monkeypatch):
         return target
 
     monkeypatch.setattr(protocol, "BATCH", 4)
-    figures = measure(animate, [FakeClip("s1/a", 10)], every=1)
+    figures = measure(animate, [FakeClip("s1/a", 10)], every=1).figures()
     assert figures.total.frames == 10
     assert sizes == [4, 4, 3, 3, 3, 3]  # right and still each time
 

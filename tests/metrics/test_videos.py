@@ -14,8 +14,9 @@ from lipgan_cli.engine.media.faces import squares
 from lipgan_cli.engine.media.people import one_person
 from lipgan_cli.engine.media.tracks import find_tracks
 from lipgan_cli.engine.media.video import probe, read_frames, to_rgb
-from lipgan_cli.engine.metrics.image import psnr, ssim
-from lipgan_cli.engine.metrics.videos import compare_videos
+from lipgan_cli.engine.metrics.image import PairSummary, psnr, ssim
+from lipgan_cli.engine.metrics.scene import look
+from lipgan_cli.engine.metrics.videos import check_alike, compare_videos
 from lipgan_cli.engine.progress import Silent
 
 
@@ -30,6 +31,13 @@ def write(path, frames, fps=25):
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def compared(real, generated, gaussian, progress):
+    """Return the summary of a video beside the real one."""
+    one, other = probe(real), probe(generated)
+    check_alike(one, other)
+    return PairSummary.of(compare_videos(look(one, progress), other, gaussian, progress))
 
 
 def noise(seed, width=48, height=32):
@@ -48,17 +56,17 @@ def test_frames_are_measured_in_rgb_without_a_mouth(tmp_path):
     ours, theirs = [noise(i) for i in range(5)], [noise(10 + i) for i in range(5)]
     told = Notes()
     real = write(tmp_path / "real.mkv", ours)
-    summary = compare_videos(real, write(tmp_path / "fake.mkv", theirs), False, told)
+    summary = compared(real, write(tmp_path / "fake.mkv", theirs), False, told)
     pairs = [(to_rgb(one), to_rgb(other)) for one, other in zip(ours, theirs, strict=True)]
     assert summary.whole.psnr.mean == pytest.approx(np.mean([psnr(*pair) for pair in pairs]))
     assert summary.whole.ssim.median == pytest.approx(np.median([ssim(*pair) for pair in pairs]))
     assert summary.mouth is None
-    assert told.notes == [f"{real}: no mouth to measure in 5 of 5 frames"]
+    assert told.notes == [f"{real}: no face in 5 of 5 frames"]
 
 
 def test_same_video_is_identical(tmp_path):
     path = write(tmp_path / "a [1] ü.mkv", [noise(i) for i in range(3)])
-    summary = compare_videos(path, path, True, Silent())
+    summary = compared(path, path, True, Silent())
     assert (summary.whole.psnr.identical, summary.whole.psnr.count) == (3, 3)
 
 
@@ -74,13 +82,13 @@ def test_mouth_is_where_the_face_is(tmp_path):
     top, bottom = (round(y - side / 2 + side * row / 96) for row in (60, 84))
     left, right = (round(x - side / 2 + side * column / 96) for column in (30, 66))
     painted[top:bottom, left:right] = 16
-    summary = compare_videos(real, write(tmp_path / "fake.mkv", [painted] * 3), False, Silent())
+    summary = compared(real, write(tmp_path / "fake.mkv", [painted] * 3), False, Silent())
     assert summary.mouth.psnr.count == 3
     assert summary.mouth.psnr.mean < summary.whole.psnr.mean - 8
     # Painting anything else leaves the mouth as it is.
     painted = planes.copy()
     painted[: round(y - side / 2 + side * 53 / 96) // 2 * 2] = 16
-    summary = compare_videos(real, write(tmp_path / "hat.mkv", [painted] * 3), False, Silent())
+    summary = compared(real, write(tmp_path / "hat.mkv", [painted] * 3), False, Silent())
     assert summary.mouth.psnr.identical == 3
     assert summary.whole.psnr.mean < 20
 
@@ -100,4 +108,4 @@ def test_videos_that_do_not_match_are_told_apart(tmp_path, other, message):
     frames = [noise(i, width=other.get("width", 48)) for i in range(other.get("frames", 3))]
     generated = write(tmp_path / "fake.mkv", frames, other.get("fps", 25))
     with pytest.raises(InputError, match=f"the videos differ in {message}"):
-        compare_videos(real, generated, False, Silent())
+        compared(real, generated, False, Silent())

@@ -125,9 +125,14 @@ class Dataset:
                 f"the subset {subset} of {self.path} is empty",
                 "lipgan prep with more clips of each speaker, or with --test-dir",
             )
-        return [self._clip(key) for key in keys]
+        return [self.clip(key) for key in keys]
 
-    def _clip(self, key: str) -> Clip:
+    def clip(self, key: str) -> Clip:
+        """Return one clip by its key, `speaker/clip`.
+
+        Raises:
+            LipganError: it is missing or damaged.
+        """
         folder = self.path / "clips" / key
         path = folder / "clip.json"
         try:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
+Array = TypeVar("Array", bound=NDArray[Any])
 
-class Memory:
+
+class Memory(Generic[Array]):
     """Arrays by key; where there is no room for a new one, the oldest go."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget  # bytes
         self.held = 0  # bytes
-        self.arrays: dict[str, NDArray[np.float32]] = {}
+        self.arrays: dict[str, Array] = {}
 
-    def get(self, key: str, read: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    def get(self, key: str, read: Callable[[], Array]) -> Array:
         """Return the array of this key, by `read` where it is not held."""
         if key in self.arrays:
             return self.arrays[key]

@@ -146,7 +146,7 @@ class Draws(Dataset[Samples]):
         return mel_windows(self._memory.get(clip.key, clip.mel), times)
 
     @cached_property
-    def _memory(self) -> Memory:
+    def _memory(self) -> Memory[NDArray[np.float32]]:
         """What this process keeps of mels, or of sounds where they vary."""
         worker = get_worker_info()
         return Memory(MEMORY // (worker.num_workers if worker else 1))

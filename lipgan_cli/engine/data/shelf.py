@@ -39,6 +39,24 @@ class LeftOut:
     final: bool = False  # the same content would be left out again
 
 
+@dataclass(frozen=True)
+class ClipOffset:
+    """By how much the sound of a clip is late, as the lip-sync judge finds it.
+
+    Attributes:
+        offset_ms: negative where it is early; None of a face seen for too short a time.
+        confidence: how clear that is; about 0 of a sound that does not belong to the face.
+    """
+
+    key: str
+    offset_ms: float | None
+    confidence: float | None
+
+    def beyond(self, limit: float | None) -> bool:
+        """Whether the sound is further off than `limit` ms either way; None is no limit."""
+        return limit is not None and self.offset_ms is not None and abs(self.offset_ms) > limit
+
+
 def read_clips(dataset: Path, parameters: Parameters) -> dict[str, Stored]:
     """Return the whole clips of a dataset by key; a folder that is damaged counts as missing."""
     clips = {}
@@ -95,7 +113,11 @@ def sweep(dataset: Path) -> None:
 
 
 def write_about(
-    dataset: Path, parameters: Parameters, sizes: SubsetSizes, separate_test: bool
+    dataset: Path,
+    parameters: Parameters,
+    sizes: SubsetSizes,
+    separate_test: bool,
+    max_offset_ms: float | None,
 ) -> None:
     """Write dataset.json."""
     about = {
@@ -103,6 +125,7 @@ def write_about(
         "parameters": asdict(parameters),
         "subset_sizes": asdict(sizes),
         "separate_test": separate_test,
+        "max_offset_ms": max_offset_ms,
     }
     _write(dataset / "dataset.json", json.dumps(about, indent=2) + "\n")
 

@@ -1,35 +1,40 @@
 """The Frechet Inception Distance (arXiv 1706.08500), computed by pytorch-fid.
 
-Its network comes from a local file instead of its own download, a picture that cannot be read is
-named, its progress goes to ours, and its matrix root takes the argument that SciPy 1.18 dropped.
-The numbers are its own.
+Its network, its batches and its calculation are pytorch-fid's; its matrix root takes the argument
+that SciPy 1.18 dropped. Pictures come from files or from anywhere else, and are not held.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from pytorch_fid import fid_score, inception
+from pytorch_fid import fid_score
 from scipy import linalg
 
 from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.metrics.features import FeatureCollector, Statistics
+from lipgan_cli.engine.metrics.image import Picture
+from lipgan_cli.engine.metrics.inception import (
+    BATCH,
+    DIMENSIONS,
+    Network,
+    extract,
+    load_network,
+    prepare,
+    replaced,
+)
 from lipgan_cli.engine.metrics.pictures import picture_size, read_picture
-from lipgan_cli.engine.paths import require_file
-from lipgan_cli.engine.progress import Progress, Silent, Task
+from lipgan_cli.engine.progress import Progress, Silent
 
-BATCH = 50
-DIMENSIONS = 2048
 RELIABLE = 2048
 """Pictures a side below which the distance is not reliable: fewer than it has dimensions."""
 
@@ -44,8 +49,6 @@ def frechet_distance(
 ) -> float:
     """The FID of two lists of pictures, with the Inception network in the file `weights`.
 
-    `dimensions` is 64, 192, 768 or 2048: the layer whose features are compared.
-
     Raises:
         InputError: fewer than two pictures a side, pictures of several sizes on one side, or
             `weights` is not the FID network; a picture cannot be read.
@@ -53,60 +56,156 @@ def frechet_distance(
     """
     told = progress or Silent()
     for side in (real, generated):
-        _check(side)
-    if min(len(real), len(generated)) < RELIABLE:
-        told.note(
-            f"FID is not reliable under {RELIABLE:,} pictures a side: "
-            f"{len(real):,} real, {len(generated):,} generated"
-        )
-    network = load_network(weights, dimensions).to(device)
-    with told.task("FID features", len(real) + len(generated), "pictures") as task:
-        statistics = [
-            _statistics(network, side, dimensions, device, task) for side in (real, generated)
-        ]
+        check_files(side)
+    note_few(len(real), len(generated), told)
+    network = load_network(weights, device, dimensions)
+    ours, theirs = (file_statistics(side, network, progress=told) for side in (real, generated))
     with told.task("FID distance"):
-        return _distance(*statistics[0], *statistics[1], told)
+        return frechet(ours, theirs, told)
 
 
-def load_network(weights: Path, dimensions: int = DIMENSIONS) -> torch.nn.Module:
-    """Build pytorch-fid's Inception network from a file of its weights.
+def frechet(one: Statistics, other: Statistics, progress: Progress | None = None) -> float:
+    """The Frechet distance of two Gaussians with these statistics, as pytorch-fid calculates it.
 
     Raises:
-        InputError: the file is missing, or is not a state dict of that network.
+        InputError: the statistics have not the same dimensions, or come from two networks.
+        LipganError: their matrix root is not real enough, or not finite.
     """
-    require_file(weights, "the FID network")
-    hint = "lipgan download-weights fid-inception fetches the right file"
-    try:
-        with warnings.catch_warnings():
-            # Of a pickle that is not torch's: the error that follows says it better.
-            warnings.simplefilter("ignore")
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (
-        RuntimeError,
-        EOFError,
-        KeyError,
-        ValueError,
-        OSError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise InputError(f"{weights} is not a file of PyTorch weights", hint) from error
-    block = inception.InceptionV3.BLOCK_INDEX_BY_DIM[dimensions]
-    with _replaced(inception, "load_state_dict_from_url", lambda *_, **__: state):
-        try:
-            network: torch.nn.Module = inception.InceptionV3([block])
-        except (RuntimeError, TypeError, AttributeError) as error:
-            raise InputError(f"{weights} does not hold the FID network", hint) from error
-    return network
-
-
-def _check(side: Sequence[Path]) -> None:
-    if len(side) < 2:
-        where = side[0] if side else "one side"
+    if one.dimensions != other.dimensions:
         raise InputError(
-            f"FID needs two pictures a side or more, not {len(side)}: {where}", "give more pictures"
+            f"the statistics have {one.dimensions:,} and {other.dimensions:,} dimensions",
+            "take both from the same layer of one network",
+        )
+    if one.network and other.network and one.network != other.network:
+        raise InputError(
+            "the statistics come from two networks", "make both with the same file of weights"
+        )
+    said = io.StringIO()
+    with (
+        replaced(fid_score, "linalg", SimpleNamespace(sqrtm=_matrix_root)),
+        redirect_stdout(said),
+        warnings.catch_warnings(),
+    ):
+        # Fewer pictures than dimensions: the covariances are singular, as has been told.
+        warnings.simplefilter("ignore", linalg.LinAlgWarning)
+        try:
+            value = fid_score.calculate_frechet_distance(
+                one.mean, one.covariance, other.mean, other.covariance
+            )
+        except ValueError as error:
+            raise LipganError(
+                f"the Frechet distance cannot be computed: {error}", "give more pictures"
+            ) from error
+    if progress is not None:
+        for line in said.getvalue().splitlines():
+            progress.note(line)
+    return float(value)
+
+
+def note_few(real: int | None, generated: int | None, progress: Progress) -> None:
+    """Note that the FID of so few pictures is not reliable; None: it is not known how many."""
+    sides = {"real": real, "generated": generated}
+    known = {side: count for side, count in sides.items() if count is not None}
+    if known and min(known.values()) < RELIABLE:
+        counted = ", ".join(f"{count:,} {side}" for side, count in known.items())
+        progress.note(f"FID is not reliable under {RELIABLE:,} pictures a side: {counted}")
+
+
+class PictureCollector:
+    """Makes statistics of uint8 RGB pictures (H, W, 3) of one size, which come one by one.
+
+    No more than a batch of them is held, brought to the size of the network.
+    """
+
+    def __init__(self, network: Network, batch: int = BATCH) -> None:
+        if batch < 1:
+            raise InputError(f"a batch of {batch} pictures makes no sense", "give 1 or more")
+        self._network = network
+        self._batch = batch
+        self._features = FeatureCollector()
+        self._waiting: list[torch.Tensor] = []
+        self._shape: tuple[int, ...] | None = None
+
+    def add(self, picture: Picture) -> None:
+        """Add a picture.
+
+        Raises:
+            InputError: it has another size than those before.
+        """
+        if self._shape is None:
+            self._shape = picture.shape
+        if picture.shape != self._shape:
+            (height, width), (other_height, other_width) = self._shape[:2], picture.shape[:2]
+            raise InputError(
+                f"FID needs pictures of one size: the first has {width}x{height}, "
+                f"another has {other_width}x{other_height}",
+                "bring them to one size first",
+            )
+        self._waiting.append(prepare(self._network, picture))
+        if len(self._waiting) == self._batch:
+            self._settle()
+
+    def statistics(self) -> Statistics:
+        """The statistics of all pictures added.
+
+        Raises:
+            InputError: they were fewer than two.
+        """
+        self._settle()
+        return self._features.statistics(self._network.sha256)
+
+    def _settle(self) -> None:
+        if self._waiting:
+            self._features.add(extract(self._network, self._waiting))
+            self._waiting.clear()
+
+
+def picture_statistics(
+    pictures: Iterable[Picture],
+    network: Network,
+    batch: int = BATCH,
+    progress: Progress | None = None,
+    total: int | None = None,
+) -> Statistics:
+    """The statistics of uint8 RGB pictures (H, W, 3), `total` of them where it is known.
+
+    Raises:
+        InputError: they are fewer than two or not of one size.
+    """
+    collector = PictureCollector(network, batch)
+    with (progress or Silent()).task("FID features", total, "pictures") as task:
+        for picture in pictures:
+            collector.add(picture)
+            task.advance()
+        return collector.statistics()
+
+
+def file_statistics(
+    paths: Sequence[Path], network: Network, batch: int = BATCH, progress: Progress | None = None
+) -> Statistics:
+    """The statistics of pictures in files, in their order.
+
+    Raises:
+        InputError: they are fewer than two or not of one size; one cannot be read.
+    """
+    check_files(paths)
+    return picture_statistics(map(read_picture, paths), network, batch, progress, len(paths))
+
+
+def check_files(paths: Sequence[Path]) -> None:
+    """Check from their heads that the files can be one side of a distance.
+
+    Raises:
+        InputError: they are fewer than two or not of one size; one is not a picture.
+    """
+    if len(paths) < 2:
+        where = paths[0] if paths else "one side"
+        raise InputError(
+            f"FID needs two pictures a side or more, not {len(paths)}: {where}",
+            "give more pictures",
         )
     sizes: dict[tuple[int, int], Path] = {}
-    for path in side:
+    for path in paths:
         sizes.setdefault(picture_size(path), path)
         if len(sizes) > 1:
             (one, first), (other, second) = sizes.items()
@@ -117,75 +216,7 @@ def _check(side: Sequence[Path]) -> None:
             )
 
 
-def _statistics(
-    network: torch.nn.Module,
-    pictures: Sequence[Path],
-    dimensions: int,
-    device: torch.device | str,
-    task: Task,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    # Smaller lists would make pytorch-fid print a warning.
-    batch = min(BATCH, len(pictures))
-
-    def reporting(batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        for pixels in batches:
-            yield pixels
-            task.advance(len(pixels))
-
-    # The same pixels as pytorch-fid would read, and an error that names the file.
-    reader = SimpleNamespace(open=lambda path: Image.fromarray(read_picture(path)))
-    with _replaced(fid_score, "tqdm", reporting), _replaced(fid_score, "Image", reader):
-        mean, covariance = fid_score.calculate_activation_statistics(
-            list(pictures),
-            network,
-            batch_size=batch,
-            dims=dimensions,
-            device=device,
-            num_workers=0,
-        )
-    return mean, covariance
-
-
-def _distance(
-    real_mean: NDArray[np.float64],
-    real_covariance: NDArray[np.float64],
-    mean: NDArray[np.float64],
-    covariance: NDArray[np.float64],
-    progress: Progress,
-) -> float:
-    said = io.StringIO()
-    with (
-        _replaced(fid_score, "linalg", SimpleNamespace(sqrtm=_matrix_root)),
-        redirect_stdout(said),
-        warnings.catch_warnings(),
-    ):
-        # Fewer pictures than dimensions: the covariances are singular, as has been told.
-        warnings.simplefilter("ignore", linalg.LinAlgWarning)
-        try:
-            value = fid_score.calculate_frechet_distance(
-                real_mean, real_covariance, mean, covariance
-            )
-        except ValueError as error:
-            raise LipganError(
-                f"FID cannot be computed from these pictures: {error}", "give more pictures"
-            ) from error
-    for line in said.getvalue().splitlines():
-        progress.note(line)
-    return float(value)
-
-
 def _matrix_root(matrix: NDArray[np.float64], disp: bool = True) -> Any:
     # SciPy 1.18 dropped `disp`; with disp=False it gave the root and an error estimate.
     root = linalg.sqrtm(matrix)
     return root if disp else (root, float("nan"))
-
-
-@contextmanager
-def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
-    """Give a module another `name` for as long as the block runs."""
-    original = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, original)

@@ -10,8 +10,8 @@ from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.metrics.image import (
     GAUSSIAN_WINDOW,
     UNIFORM_WINDOW,
+    FigureTable,
     PairFigures,
-    PairSummary,
     compare_crop,
     fits_window,
 )
@@ -79,20 +79,20 @@ def check_window(path: Path, width: int, height: int, gaussian: bool) -> None:
         )
 
 
-def compare_pairs(pairs: Sequence[Pair], gaussian: bool, progress: Progress) -> PairSummary:
-    """Measure one pair or more of pictures that `check_sizes` has passed.
+def compare_pairs(pairs: Sequence[Pair], gaussian: bool, progress: Progress) -> FigureTable:
+    """Measure one pair or more of pictures that `check_sizes` has passed, a row each.
 
     Raises:
         InputError: a picture is damaged.
     """
     width, height = picture_size(pairs[0][0])
-    figures: list[PairFigures] = []
+    figures = FigureTable()
     with progress.task("PSNR and SSIM", len(pairs), "pairs") as task:
         work = partial(_compare_files, gaussian=gaussian)
         for result in mapped(work, pairs, len(pairs) * width * height):
             figures.append(result)
             task.advance()
-    return PairSummary.of(figures)
+    return figures
 
 
 def _compare_files(pair: Pair, gaussian: bool) -> PairFigures:

@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import TypeVar
 
 from lipgan_cli.engine.errors import LipganError
@@ -16,7 +17,9 @@ from lipgan_cli.engine.errors import LipganError
 WORTH = 1500 * 96 * 96
 """Pixels of pairs below which starting processes takes longer than measuring them."""
 
-_IN_FLIGHT = 8  # items a process
+_IN_FLIGHT = 8  # chunks a process
+_CHUNK = 32
+"""Face crops in a chunk, so that handing it over costs little; fewer where pictures are larger."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,7 +30,8 @@ def mapped(
 ) -> Iterator[Result]:
     """Yield work(item) in the items' order; `pixels` says how much work there is in all.
 
-    `work`, items and results must be picklable. What `work` raises is raised here.
+    `work`, items and results must be picklable. What `work` raises is raised here. The items of a
+    sequence are handed out in chunks; others, which may be large, one by one.
 
     Raises:
         LipganError: a process died, as when memory ran out.
@@ -40,18 +44,31 @@ def mapped(
     pool = ProcessPoolExecutor(
         processes, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
     )
-    waiting: deque[Future[Result]] = deque()
+    waiting: deque[Future[list[Result]]] = deque()
     try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
+        for chunk in _chunks(items, pixels):
+            waiting.append(pool.submit(_all, work, chunk))
             if len(waiting) >= _IN_FLIGHT * processes:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
     except BrokenProcessPool as error:
         raise LipganError("a measuring process died", "is the memory full?") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _chunks(items: Iterable[Item], pixels: int) -> Iterator[list[Item]]:
+    size = 1
+    if isinstance(items, Sequence):
+        size = max(1, min(_CHUNK, _CHUNK * 96 * 96 * len(items) // pixels))
+    left = iter(items)
+    while chunk := list(islice(left, size)):
+        yield chunk
+
+
+def _all(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    return [work(item) for item in items]
 
 
 def _ignore_interrupts() -> None:

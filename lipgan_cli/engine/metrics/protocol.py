@@ -9,8 +9,7 @@ their keys), `still` (silence) and `copy` (the reference itself). Lip-sync is th
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.media.audio import SILENCE, mel_windows
-from lipgan_cli.engine.metrics.image import PairFigures, PairSummary, Picture, compare_crop
+from lipgan_cli.engine.metrics.image import (
+    FigureTable,
+    PairFigures,
+    PairSummary,
+    Picture,
+    compare_crop,
+)
 from lipgan_cli.engine.progress import Progress, Silent
 
 EVERY = 6
@@ -90,12 +95,69 @@ class ProtocolFigures:
     total: GroupFigures
 
 
+CONDITIONS = ("right", "swapped", "still", "copy")
+"""What a frame is measured under."""
+
+
 @dataclass(frozen=True)
-class _Frame:
-    right: PairFigures
-    swapped: PairFigures | None
-    still: PairFigures
-    copy: PairFigures
+class Measured:
+    """Every frame that was measured, a row each.
+
+    Attributes:
+        speakers: of each speaker the number of clips and of rows.
+        frames: clip key and frame number of each row.
+        tables: the figures under each of `CONDITIONS`; without figures where the speaker has no
+            other clip.
+    """
+
+    speakers: Mapping[str, tuple[int, int]]
+    frames: Sequence[tuple[str, int]]
+    tables: Mapping[str, FigureTable]
+
+    def figures(self) -> ProtocolFigures:
+        """Summarise each speaker, and all."""
+        groups, first = [], 0
+        for speaker, (clips, rows) in self.speakers.items():
+            groups.append(self._group(speaker, clips, first, first + rows))
+            first += rows
+        total = self._group("all", sum(clips for clips, _ in self.speakers.values()), 0, first)
+        return ProtocolFigures(tuple(groups), total)
+
+    def _group(self, name: str, clips: int, first: int, last: int) -> GroupFigures:
+        own = {name: table.part(first, last) for name, table in self.tables.items()}
+        has_swapped = own["swapped"].summary("psnr") is not None
+        return GroupFigures(
+            name=name,
+            clips=clips,
+            frames=last - first,
+            right=PairSummary.of(own["right"]),
+            swapped=PairSummary.of(own["swapped"]) if has_swapped else None,
+            still=PairSummary.of(own["still"]),
+            copy=PairSummary.of(own["copy"]),
+            gap_to_swapped=_gap(own["right"], own["swapped"]),
+            gap_to_still=_gap(own["right"], own["still"]),
+        )
+
+
+def speakers_of(clips: Iterable[MeasuredClip]) -> dict[str, list[MeasuredClip]]:
+    """The clips of each speaker, in the order of their keys; those without a frame are left out."""
+    speakers: dict[str, list[MeasuredClip]] = {}
+    for clip in clips:
+        if len(clip):
+            speakers.setdefault(clip.speaker, []).append(clip)
+    if not speakers:
+        raise ValueError("there is no frame to measure")
+    return {speaker: sorted(own, key=lambda clip: clip.key) for speaker, own in speakers.items()}
+
+
+def reference_of(frame: int, frames: int) -> int:
+    """The frame that shows the model who speaks: half a clip away."""
+    return (frame + frames // 2) % frames
+
+
+def other_of(own: Sequence[MeasuredClip], k: int) -> MeasuredClip | None:
+    """The clip whose sound is swapped for that of clip k of a speaker; None where there is one."""
+    return own[(k + len(own) // 2) % len(own)] if len(own) > 1 else None
 
 
 def measure(
@@ -105,34 +167,25 @@ def measure(
     gaussian: bool = False,
     progress: Progress | None = None,
     keep: Keep | None = None,
-) -> ProtocolFigures:
+) -> Measured:
     """Measure every `every`-th frame of one clip or more; `keep` sees each as it is made."""
-    speakers: dict[str, list[MeasuredClip]] = {}
-    for clip in clips:
-        if len(clip):
-            speakers.setdefault(clip.speaker, []).append(clip)
-    if not speakers:
-        raise ValueError("there is no frame to measure")
-    groups: list[tuple[str, int, list[_Frame]]] = []
+    speakers = speakers_of(clips)
+    counts: dict[str, tuple[int, int]] = {}
+    rows: list[tuple[str, int]] = []
+    tables = {condition: FigureTable() for condition in CONDITIONS}
     total = sum(len(range(0, len(clip), every)) for own in speakers.values() for clip in own)
     with (progress or Silent()).task("measuring", total, "frames") as task:
         for speaker, own in speakers.items():
-            own.sort(key=lambda clip: clip.key)
-            frames: list[_Frame] = []
+            first = len(rows)
             for k, clip in enumerate(own):
-                other = own[(k + len(own) // 2) % len(own)] if len(own) > 1 else None
-                for frame in _frames(animate, clip, other, every, gaussian, keep):
-                    frames.append(frame)
+                frames = _frames(animate, clip, other_of(own, k), every, gaussian, keep)
+                for frame, figures in frames:
+                    rows.append((clip.key, frame))
+                    for condition, pair in zip(CONDITIONS, figures, strict=True):
+                        tables[condition].append(pair)
                     task.advance()
-            groups.append((speaker, len(own), frames))
-    return ProtocolFigures(
-        speakers=tuple(_summarise(*group) for group in groups),
-        total=_summarise(
-            "all",
-            sum(count for _, count, _ in groups),
-            [frame for _, _, frames in groups for frame in frames],
-        ),
-    )
+            counts[speaker] = len(own), len(rows) - first
+    return Measured(counts, rows, tables)
 
 
 def _frames(
@@ -142,13 +195,14 @@ def _frames(
     every: int,
     gaussian: bool,
     keep: Keep | None,
-) -> Iterator[_Frame]:
+) -> Iterator[tuple[int, tuple[PairFigures | None, ...]]]:
+    """Yield frame numbers, each with its figures under all conditions."""
     mel = clip.mel()
     other_mel = None if other is None else other.mel()
     indices = np.arange(0, len(clip), every)
     for chosen in np.array_split(indices, -(-len(indices) // BATCH)):
         targets = np.stack([clip.face(i) for i in chosen])
-        references = np.stack([clip.face((i + len(clip) // 2) % len(clip)) for i in chosen])
+        references = np.stack([clip.face(reference_of(i, len(clip))) for i in chosen])
         times = np.asarray(clip.times, dtype=np.float64)[chosen]
         windows = mel_windows(mel, times)
         right = animate(references, targets, windows)
@@ -162,36 +216,19 @@ def _frames(
             real = targets[row]
             if keep is not None:
                 keep(clip.key, int(i), real, right[row])
-            yield _Frame(
-                right=compare_crop(real, right[row], gaussian),
-                swapped=None if swapped is None else compare_crop(real, swapped[row], gaussian),
-                still=compare_crop(real, still[row], gaussian),
-                copy=compare_crop(real, references[row], gaussian),
+            yield (
+                int(i),
+                (
+                    compare_crop(real, right[row], gaussian),
+                    None if swapped is None else compare_crop(real, swapped[row], gaussian),
+                    compare_crop(real, still[row], gaussian),
+                    compare_crop(real, references[row], gaussian),
+                ),
             )
 
 
-def _summarise(name: str, clips: int, frames: Sequence[_Frame]) -> GroupFigures:
-    swapped = [(frame.right, frame.swapped) for frame in frames if frame.swapped is not None]
-    return GroupFigures(
-        name=name,
-        clips=clips,
-        frames=len(frames),
-        right=PairSummary.of(frame.right for frame in frames),
-        swapped=PairSummary.of(control for _, control in swapped) if swapped else None,
-        still=PairSummary.of(frame.still for frame in frames),
-        copy=PairSummary.of(frame.copy for frame in frames),
-        gap_to_swapped=_gap(swapped),
-        gap_to_still=_gap((frame.right, frame.still) for frame in frames),
-    )
-
-
-def _gap(pairs: Iterable[tuple[PairFigures, PairFigures]]) -> float | None:
-    gaps = [
-        right.mouth.psnr - control.mouth.psnr
-        for right, control in pairs
-        if right.mouth is not None
-        and control.mouth is not None
-        and math.isfinite(right.mouth.psnr)
-        and math.isfinite(control.mouth.psnr)
-    ]
-    return float(np.mean(gaps)) if gaps else None
+def _gap(right: FigureTable, control: FigureTable) -> float | None:
+    """The mean over frames of the mouth's PSNR less the control's, where both are finite."""
+    ours, theirs = right.column("mouth_psnr"), control.column("mouth_psnr")
+    there = np.isfinite(ours) & np.isfinite(theirs)
+    return float((ours[there] - theirs[there]).mean()) if there.any() else None

@@ -1,0 +1,191 @@
+"""Lip-sync of a video, or of a generated one beside the real one, with controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.audio import SAMPLE_RATE, Samples, mel_spectrogram, read_audio
+from lipgan_cli.engine.media.landmarks import Landmarks
+from lipgan_cli.engine.media.loudness import levelled
+from lipgan_cli.engine.media.video import VideoInfo, read_frames, to_rgb
+from lipgan_cli.engine.metrics.judge import FPS, FRAMES, Judge
+from lipgan_cli.engine.metrics.landmarks import LipFigures, MouthPoints, mouth_points
+from lipgan_cli.engine.metrics.lipsync import (
+    FEWEST,
+    Embedded,
+    Mouth,
+    SyncFigures,
+    Vectors,
+    Windows,
+    embed_mel,
+    embed_mouths,
+    mouth,
+    verdict,
+    windows,
+)
+from lipgan_cli.engine.metrics.scene import Scene
+from lipgan_cli.engine.metrics.sync_protocol import SHIFT, distance
+from lipgan_cli.engine.metrics.syncnet import (
+    SyncNet,
+    SyncNetFigures,
+    crop,
+    syncnet_squares,
+)
+from lipgan_cli.engine.metrics.syncnet import judge as syncnet_judge
+from lipgan_cli.engine.progress import Progress
+
+SHIFT_FRAMES = SHIFT * FPS // 80
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """A video as the judge sees and hears it.
+
+    Attributes:
+        film: all its moments.
+        still: the vector of one of its mouths held still, (1, 128).
+        points: landmarks of the mouths, where they are asked for.
+    """
+
+    film: Embedded
+    still: Vectors
+    points: MouthPoints | None
+
+    def controls(self) -> dict[str, Embedded]:
+        """Return what the figures of these mouths are to be compared with."""
+        half = len(self.film.heard) // 2
+        return {
+            "shifted": replace(self.film, columns=self.film.columns - SHIFT),
+            "swapped": replace(self.film, heard=np.roll(self.film.heard, half, axis=0)),
+            "still": replace(self.film, seen=np.repeat(self.still, len(self.film.seen), axis=0)),
+        }
+
+
+def watch(
+    judge: Judge,
+    scene: Scene,
+    film: VideoInfo,
+    sound: Samples,
+    finder: Landmarks | None,
+    progress: Progress,
+) -> Watched:
+    """Let a judge see the face of a scene in a film, and hear a sound.
+
+    film: the scene's own video, or another one of the same scene.
+
+    Raises:
+        InputError: the face is seen for too short a time.
+    """
+    laid = windows(scene.times)
+    if len(laid.times) < FEWEST:
+        raise InputError(
+            f"{scene.info.path} shows a face for too short a time to judge lip-sync",
+            "half a second of a face is needed",
+        )
+    held: list[Mouth] = []
+    points: list[MouthPoints] = []
+
+    def mouths() -> Iterator[Mouth]:
+        for number, face in enumerate(scene.crops(film, progress)):
+            if finder is not None:
+                points.append(mouth_points(face[None], finder))
+            lips = mouth(face)
+            if number == len(scene.seen) // 2:
+                held.append(lips)
+            yield lips
+
+    seen = embed_mouths(judge, mouths(), laid)
+    one = Windows(np.zeros(1), np.arange(FRAMES)[None])
+    return Watched(
+        Embedded(seen, laid.columns, embed_mel(judge, mel_spectrogram(sound))),
+        embed_mouths(judge, held * FRAMES, one),
+        np.concatenate(points) if points else None,
+    )
+
+
+def sound_of(info: VideoInfo) -> Samples:
+    """The sound of a video from its first frame to its last, mono at 16 kHz, at one loudness.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not info.has_audio:
+        raise InputError(f"{info.path} has no sound to judge", "lip-sync needs picture and sound")
+    samples = read_audio(info.path, origin=info.start, seconds=info.duration)
+    return levelled(samples[: round(info.duration * SAMPLE_RATE)])
+
+
+def verdicts(conditions: Mapping[str, Embedded]) -> dict[str, SyncFigures]:
+    """What can be said of each; the rest is left out."""
+    return {name: said for name, film in conditions.items() if (said := verdict(film))}
+
+
+def judge_film(watched: Watched) -> dict[str, SyncFigures]:
+    """What the judge says of a video alone: `own` is its own sound, then come the controls.
+
+    `shifted`: the sound 200 ms later. `swapped`: the sound of another moment, half of its length
+    away. `still`: one mouth for all frames.
+    """
+    return verdicts({"own": watched.film} | watched.controls())
+
+
+def judge_pair(real: Watched, generated: Watched) -> dict[str, SyncFigures]:
+    """What the judge says of a generated video beside the real one.
+
+    `real` and `generated` are each against their own sound; `copy` is the real mouths against the
+    sound of the generated video, as if nothing had been generated. Then come the controls of the
+    generated mouths, as in `judge_film`.
+    """
+    conditions = {
+        "real": real.film,
+        "generated": generated.film,
+        "copy": replace(real.film, heard=generated.film.heard),
+    }
+    return verdicts(conditions | generated.controls())
+
+
+def joint_distance(real: Watched, generated: Watched) -> float | None:
+    """The Frechet distance of the judge's vectors; None of less than 20 s."""
+    return distance([generated.film], [real.film])
+
+
+def compare_lips(real: MouthPoints, generated: MouthPoints) -> dict[str, LipFigures]:
+    """How alike mouths move, with the controls `shifted` (200 ms later) and `still`."""
+    late = min(SHIFT_FRAMES, len(real) - 1)
+    still = np.repeat(generated[len(generated) // 2][None], len(real), axis=0)
+    conditions = {
+        "generated": (real, generated),
+        "shifted": (real[late:], generated[: len(generated) - late]),
+        "still": (real, still),
+    }
+    return {name: LipFigures.of(*pair) for name, pair in conditions.items()}
+
+
+def ask_syncnet(
+    network: SyncNet, scene: Scene, film: VideoInfo, progress: Progress
+) -> SyncNetFigures:
+    """What SyncNet says of the face of a scene in a film with sound, at 25 frames a second."""
+    device = next(network.parameters()).device
+    samples = read_audio(film.path, origin=film.start, seconds=film.duration)
+    seconds = film.clock.seconds(np.arange(film.frames))
+    moments = np.arange(0.0, film.duration, 1 / FPS)
+    shown = np.searchsorted(seconds, moments + 1e-6, "right") - 1
+    times = np.bincount(shown.clip(0), minlength=film.frames)
+    squares = syncnet_squares(scene.boxes)
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        described = f"asking SyncNet about {film.path.name}"
+        with progress.task(described, len(squares), "frames") as task:
+            for count, square, frame in zip(times, squares, read_frames(film), strict=False):
+                if count:
+                    face = crop(to_rgb(frame), square)
+                    for _ in range(count):
+                        yield face
+                task.advance()
+
+    return syncnet_judge(network, frames(), samples, device)

@@ -1,0 +1,296 @@
+"""Lip-sync of a model: what a judge says of its mouths, with the controls beside them.
+
+Every frame of every clip is painted, from the reference frame of the measuring protocol, three
+times: from the clip's own sound, from that of the speaker's other clip, and from silence. `driven`
+is the figure that counts: the mouth speaks what its source video never said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipgan_cli.engine.media.audio import BANDS, COLUMNS_PER_SECOND, SILENCE, mel_windows
+from lipgan_cli.engine.media.landmarks import Landmarks
+from lipgan_cli.engine.metrics.features import FeatureCollector, Statistics
+from lipgan_cli.engine.metrics.judge import EMBEDDING, FPS, Judge
+from lipgan_cli.engine.metrics.landmarks import LipFigures, MouthPoints, mouth_points
+from lipgan_cli.engine.metrics.lipsync import (
+    Embedded,
+    Mouth,
+    agreement,
+    embed_mel,
+    embed_mouths,
+    joint,
+    mouth,
+    verdict,
+    windows,
+)
+from lipgan_cli.engine.metrics.protocol import (
+    BATCH,
+    Animate,
+    Faces,
+    MeasuredClip,
+    other_of,
+    reference_of,
+    speakers_of,
+)
+from lipgan_cli.engine.progress import Progress, Silent
+
+FRAME_MS = 1000 / FPS
+SHIFT = round(0.2 * COLUMNS_PER_SECOND)
+SHIFT_MS = 1000 * SHIFT / COLUMNS_PER_SECOND
+"""By how much the sound of the control `shifted` is late, 200 ms: five frames."""
+ENOUGH = 4 * EMBEDDING
+"""Moments below which there is no Frechet distance: twice as many as the vectors have numbers."""
+
+
+class Condition(StrEnum):
+    """Whose mouths, and against which sound."""
+
+    REAL = "real"
+    """Real mouths and their own sound: the ceiling."""
+    REAL_SHIFTED = "real, shifted"
+    """The same with the sound 200 ms late, which the judge should find."""
+    REAL_SWAPPED = "real, swapped"
+    """Real mouths against another clip's sound: the floor, and a test of the judge."""
+    DRIVEN = "driven"
+    """Painted from another clip's sound, against that sound."""
+    RIGHT = "right"
+    """Painted from the clip's own sound, against it."""
+    SWAPPED = "swapped"
+    """Painted from the clip's own sound, against another clip's."""
+    STILL = "still"
+    """Painted from silence, against the clip's own sound."""
+    COPY = "copy"
+    """The reference faces themselves, of another moment, against the clip's own sound."""
+
+
+@dataclass(frozen=True)
+class SyncSummary:
+    """What a judge says of several clips.
+
+    Attributes:
+        clips: that are long enough to judge.
+        in_sync: part of them whose offset is within a frame (40 ms) of what it should be: of 0, and
+            of the real clip's own and 200 ms where the sound is shifted.
+        offset_ms: median of by how much the sound is late.
+        confidence: mean.
+        distance: Frechet distance of faces and sounds to real ones; None of too few moments.
+    """
+
+    clips: int
+    in_sync: float
+    offset_ms: float
+    confidence: float
+    distance: float | None
+
+
+@dataclass(frozen=True)
+class SyncGroup:
+    """The lip-sync of one speaker's clips, or of all.
+
+    Attributes:
+        conditions: by `Condition`; those that no clip allows are left out.
+        real_auc: how well the judge tells real mouths with their own sound from real mouths with
+            another clip's: the area under the curve, 0.5 by chance and 1 always.
+        right_auc: the same of painted mouths. None where a speaker has one clip alone.
+        lips: how alike the painted mouths move to the real ones, means over the clips: `right`
+            from the clip's own sound, and the controls `swapped` (from another clip's), `still` and
+            `copy`. None where landmarks are not asked for.
+    """
+
+    name: str
+    conditions: Mapping[str, SyncSummary]
+    real_auc: float | None
+    right_auc: float | None
+    lips: Mapping[str, LipFigures] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    """What was found of one clip."""
+
+    films: dict[Condition, Embedded]
+    lips: dict[str, LipFigures]
+
+
+def measure_sync(
+    judge: Judge,
+    animate: Animate,
+    clips: Sequence[MeasuredClip],
+    finder: Landmarks | None = None,
+    progress: Progress | None = None,
+) -> tuple[SyncGroup, ...]:
+    """Judge a model on clips: the group of each speaker, and `all` where there are several.
+
+    finder: finds the landmarks of mouths, where their movement is to be compared too.
+    """
+    told = progress or Silent()
+    groups = speakers_of(clips)
+    results: dict[str, list[_Clip]] = {}
+    with told.task("judging lip-sync", sum(map(len, clips)), "frames") as task:
+        for speaker, own in groups.items():
+            for k, clip in enumerate(own):
+                found = _judged(judge, animate, clip, other_of(own, k), finder)
+                results.setdefault(speaker, []).append(found)
+                task.advance(len(clip))
+    if len(results) > 1:
+        results["all"] = [clip for own in results.values() for clip in own]
+    return tuple(_group(name, judged) for name, judged in results.items())
+
+
+def _judged(
+    judge: Judge,
+    animate: Animate,
+    clip: MeasuredClip,
+    other: MeasuredClip | None,
+    finder: Landmarks | None,
+) -> _Clip:
+    times = np.asarray(clip.times, np.float64)
+    laid = windows(times)
+    sounds = {"right": clip.mel(), "still": np.full((BANDS, 1), SILENCE, np.float32)}
+    if other is not None:
+        sounds["swapped"] = other.mel()
+    mouths: dict[str, list[Mouth]] = {}
+    points: dict[str, list[MouthPoints]] = {}
+    for name, faces in _painted(animate, clip, times, sounds):
+        mouths.setdefault(name, []).extend(mouth(face) for face in faces)
+        if finder is not None:
+            points.setdefault(name, []).append(mouth_points(faces, finder))
+    seen = {name: embed_mouths(judge, each, laid) for name, each in mouths.items()}
+    heard = {name: embed_mel(judge, mel) for name, mel in sounds.items()}
+    pairs = {
+        Condition.REAL: ("real", "right"),
+        Condition.RIGHT: ("right", "right"),
+        Condition.STILL: ("still", "right"),
+        Condition.COPY: ("copy", "right"),
+    }
+    if other is not None:
+        pairs |= {
+            Condition.REAL_SWAPPED: ("real", "swapped"),
+            Condition.SWAPPED: ("right", "swapped"),
+            Condition.DRIVEN: ("swapped", "swapped"),
+        }
+    films = {
+        condition: Embedded(seen[faces], laid.columns, heard[sound])
+        for condition, (faces, sound) in pairs.items()
+    }
+    real = films[Condition.REAL]
+    films[Condition.REAL_SHIFTED] = replace(real, columns=real.columns - SHIFT)
+    marks = {name: np.concatenate(each) for name, each in points.items()}
+    truth = marks.pop("real", None)
+    lips = {name: LipFigures.of(truth, each) for name, each in marks.items() if truth is not None}
+    return _Clip(films, lips)
+
+
+def _painted(
+    animate: Animate,
+    clip: MeasuredClip,
+    times: NDArray[np.float64],
+    sounds: Mapping[str, NDArray[np.float32]],
+) -> Iterator[tuple[str, Faces]]:
+    """Yield real faces, reference faces, and those painted from each sound, a batch at a time."""
+    for start in range(0, len(clip), BATCH):
+        chosen = range(start, min(start + BATCH, len(clip)))
+        targets = np.stack([clip.face(i) for i in chosen])
+        references = np.stack([clip.face(reference_of(i, len(clip))) for i in chosen])
+        yield "real", targets
+        yield "copy", references
+        for name, mel in sounds.items():
+            yield name, animate(references, targets, mel_windows(mel, times[chosen]))
+
+
+def _group(name: str, found: Sequence[_Clip]) -> SyncGroup:
+    clips = [clip.films for clip in found]
+    real = [clip[Condition.REAL] for clip in clips]
+    conditions = {
+        condition.value: summary
+        for condition in Condition
+        if (summary := _summary([clip.get(condition) for clip in clips], real, condition))
+    }
+    return SyncGroup(
+        name=name,
+        conditions=conditions,
+        real_auc=_auc(clips, Condition.REAL, Condition.REAL_SWAPPED),
+        right_auc=_auc(clips, Condition.RIGHT, Condition.SWAPPED),
+        lips=_lips([clip.lips for clip in found]),
+    )
+
+
+def _lips(clips: Sequence[Mapping[str, LipFigures]]) -> dict[str, LipFigures] | None:
+    """The means over clips under each condition."""
+    out = {}
+    for name in ("right", "swapped", "still", "copy"):
+        there = [clip[name] for clip in clips if name in clip]
+        if there:
+            moving = [lips.correlation for lips in there if lips.correlation is not None]
+            out[name] = LipFigures(
+                float(np.mean([lips.distance for lips in there])),
+                float(np.mean(moving)) if moving else None,
+            )
+    return out or None
+
+
+def _summary(
+    judged: Sequence[Embedded | None], real: Sequence[Embedded], condition: Condition
+) -> SyncSummary | None:
+    there = [(clip, own) for clip, own in zip(judged, real, strict=True) if clip is not None]
+    found = [(said, verdict(own)) for clip, own in there if (said := verdict(clip))]
+    if not found:
+        return None
+    wanted = [
+        SHIFT_MS + own.offset_ms if condition is Condition.REAL_SHIFTED and own else 0.0
+        for _, own in found
+    ]
+    return SyncSummary(
+        clips=len(found),
+        in_sync=float(
+            np.mean(
+                [
+                    abs(said.offset_ms - goal) <= FRAME_MS
+                    for (said, _), goal in zip(found, wanted, strict=True)
+                ]
+            )
+        ),
+        offset_ms=float(np.median([said.offset_ms for said, _ in found])),
+        confidence=float(np.mean([said.confidence for said, _ in found])),
+        distance=distance([clip for clip, _ in there], [own for _, own in there]),
+    )
+
+
+def distance(clips: Sequence[Embedded], real: Sequence[Embedded]) -> float | None:
+    """The Frechet distance of what the judge makes of clips and of the real ones.
+
+    None where there are too few moments.
+    """
+    # It comes with pytorch-fid, which takes torchvision along.
+    from lipgan_cli.engine.metrics.fid import frechet
+
+    generated, truth = (_statistics(side) for side in (clips, real))
+    return None if generated is None or truth is None else frechet(generated, truth)
+
+
+def _statistics(clips: Sequence[Embedded]) -> Statistics | None:
+    collector, moments = FeatureCollector(), 0
+    for clip in clips:
+        together = joint(clip)
+        collector.add(together)
+        moments += len(together)
+    return collector.statistics() if moments >= ENOUGH else None
+
+
+def _auc(
+    clips: Sequence[Mapping[Condition, Embedded]], own: Condition, other: Condition
+) -> float | None:
+    """How often a clip's own sound agrees better than another's, over all pairs of clips."""
+    there = [clip for clip in clips if own in clip and other in clip]
+    if not there:
+        return None
+    right = np.array([agreement(clip[own]) for clip in there])[:, None]
+    wrong = np.array([agreement(clip[other]) for clip in there])
+    return float(np.mean((right > wrong) + 0.5 * (right == wrong)))

@@ -1,0 +1,1 @@
+"""Scoring: pictures and videos against real ones, a video's lip-sync, models on a dataset."""
