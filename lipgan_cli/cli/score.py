@@ -22,7 +22,7 @@ def score(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[REAL] [FAKE]...",
+            metavar="REAL FAKE",
             help="Real and generated folders of pictures, or videos; one video alone for its "
             "lip-sync.",
         ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lipgan_cli.cli import console, runs
+from lipgan_cli.cli import console, judges, runs
 from lipgan_cli.cli.options import Device, Json, Quiet
 from lipgan_cli.cli.plans import read_plans, train_plans
 from lipgan_cli.cli.settings import config_of, given
@@ -188,6 +188,14 @@ def train(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Where a comparison is drawn."),
     ] = None,
+    judge: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Teach a lip-sync judge for lipgan score instead of a generator, on --data and "
+            "--subset (full), with --seed and --iterations, and write it to FILE.",
+        ),
+    ] = None,
     list_runs: Annotated[
         bool, typer.Option("--list", help="Show the runs that there are, and do nothing else.")
     ] = False,
@@ -210,6 +218,11 @@ def train(
     if compared:
         _refuse_all_but(context, {"compared", "output", "device", "json", "quiet"}, "--compare")
         runs.print_comparisons({"": find_runs(compared)}, output, device, json)
+        return
+    if judge is not None:
+        _refuse_all_but(context, {"judge", *_JUDGE_OPTIONS, "json", "quiet"}, "--judge")
+        chosen_for_judge = {name: context.params[name] for name in given(context) & _JUDGE_OPTIONS}
+        judges.teach_judge(judge, chosen_for_judge, quiet, json)
         return
     from lipgan_cli.engine import train as engine
     from lipgan_cli.engine.gan.device import choose_device
@@ -249,6 +262,7 @@ def train(
         console.print_result(summary.weights)
 
 
+_JUDGE_OPTIONS = {"data", "subset", "seed", "iterations", "device"}
 _SESSION_OPTIONS = {"workers", "max_minutes", "tensorboard", "device", "json", "quiet"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,6 +17,7 @@ from lipgan_cli.engine.metrics.judge import EMBEDDING, FPS, FRAMES, HEARD, TOP, 
 REACH = round(0.6 * COLUMNS_PER_SECOND)
 """Columns by which a sound may be early or late: 600 ms, 15 frames at 25 a second."""
 COLUMN_MS = 1000 / COLUMNS_PER_SECOND
+FRAME_MS = 1000 / FPS
 FEWEST = 10
 """Moments below which nothing can be said: less than half a second of faces."""
 PIECE = 128
@@ -72,7 +73,7 @@ class SyncFigures:
     @property
     def in_sync(self) -> bool:
         """Whether the offset is at most one frame, 40 ms."""
-        return abs(self.offset_ms) <= 1000 / FPS
+        return abs(self.offset_ms) <= FRAME_MS
 
 
 def windows(times: NDArray[np.float64]) -> Windows:
@@ -177,6 +178,17 @@ def agreement(clip: Embedded) -> float:
     frame = COLUMNS_PER_SECOND // FPS
     near = curve[REACH - frame : REACH + frame + 1]
     return float(np.nanmax(near) - np.nanmedian(curve)) if np.isfinite(near).any() else 0.0
+
+
+def area_under_curve(right: Sequence[float], wrong: Sequence[float]) -> float | None:
+    """How often one of `right` is more than one of `wrong`, over all pairs: 0.5 by chance.
+
+    The area under the ROC curve; None where there is nothing to compare.
+    """
+    if not right or not wrong:
+        return None
+    higher, lower = np.array(right)[:, None], np.array(wrong)
+    return float(np.mean((higher > lower) + 0.5 * (higher == lower)))
 
 
 def joint(clip: Embedded) -> Vectors:

@@ -1,6 +1,6 @@
 """A kit for human raters: a page that shows pairs of clips blind and asks for opinion scores.
 
-The scale is the five steps of Absolute Category Rating (ITU-T P.800, annex B; P.910, section 7.1),
+The scale is the five steps of Absolute Category Rating (ITU-T P.800 and P.910),
 with a preference for each pair beside it. Neither the page nor a file name tells which system made
 a clip; what is inside the clips' files is left as it is, so metadata that name a system must be
 taken out beforehand.

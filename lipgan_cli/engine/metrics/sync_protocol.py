@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.media.audio import BANDS, COLUMNS_PER_SECOND, SILENCE, mel_windows
 from lipgan_cli.engine.media.landmarks import Landmarks
 from lipgan_cli.engine.metrics.features import FeatureCollector, Statistics
-from lipgan_cli.engine.metrics.judge import EMBEDDING, FPS, Judge
+from lipgan_cli.engine.metrics.judge import EMBEDDING, Judge
 from lipgan_cli.engine.metrics.landmarks import LipFigures, MouthPoints, mouth_points
 from lipgan_cli.engine.metrics.lipsync import (
+    FRAME_MS,
     Embedded,
     Mouth,
     agreement,
+    area_under_curve,
     embed_mel,
     embed_mouths,
     joint,
@@ -41,7 +43,6 @@ from lipgan_cli.engine.metrics.protocol import (
 )
 from lipgan_cli.engine.progress import Progress, Silent
 
-FRAME_MS = 1000 / FPS
 SHIFT = round(0.2 * COLUMNS_PER_SECOND)
 SHIFT_MS = 1000 * SHIFT / COLUMNS_PER_SECOND
 """By how much the sound of the control `shifted` is late, 200 ms: five frames."""
@@ -289,8 +290,5 @@ def _auc(
 ) -> float | None:
     """How often a clip's own sound agrees better than another's, over all pairs of clips."""
     there = [clip for clip in clips if own in clip and other in clip]
-    if not there:
-        return None
-    right = np.array([agreement(clip[own]) for clip in there])[:, None]
-    wrong = np.array([agreement(clip[other]) for clip in there])
-    return float(np.mean((right > wrong) + 0.5 * (right == wrong)))
+    right, wrong = ([agreement(clip[which]) for clip in there] for which in (own, other))
+    return area_under_curve(right, wrong)
