@@ -79,10 +79,11 @@ def through(corpus: Path, face: Path, speech: Path, folder: Path, *more: object)
     again = folder / "again.mp4"
     run("sync", face, speech, "-o", again, "--weights", weights, "--blend", "none")
     pair = json.loads(run("score", output, again, "--json"))
-    assert pair["figures"]["whole"]["psnr"]["count"] == count_frames(output)
-    assert pair["figures"]["whole"]["psnr"]["mean"] > 10
+    figures = pair["systems"][0]["figures"]
+    assert figures["whole"]["psnr"]["count"] == count_frames(output)
+    assert figures["whole"]["psnr"]["mean"] > 10
     scored = json.loads(run("score", "--subset", "test", "--weights", weights, "--json"))
-    total: dict[str, Any] = scored["figures"]["total"]
+    total: dict[str, Any] = scored["models"][0]["figures"]["total"]
     assert total["right"]["mouth"]["psnr"]["mean"] < total["copy"]["mouth"]["psnr"]["mean"]
     assert abs(total["gap_to_still"]) < 1  # three steps teach no speech
     return total

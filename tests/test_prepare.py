@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 
 from lipgan_cli.engine import prepare as module
+from lipgan_cli.engine.data import offsets
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.recording import Job, Unwritable
+from lipgan_cli.engine.data.shelf import ClipOffset
 from lipgan_cli.engine.data.workers import Failed
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media.audio import mel_spectrogram, mel_windows, read_audio
 from lipgan_cli.engine.media.loudness import levelled
 from lipgan_cli.engine.paths import locked
 from lipgan_cli.engine.prepare import PrepareRequest, PrepareSummary, dataset_folder, prepare
-from lipgan_cli.engine.progress import Silent
+from lipgan_cli.engine.progress import Progress, Silent
 
 RATE = 16000
 FRAMES = 14
@@ -113,8 +115,10 @@ def jobs_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-def run(source: Path, output: Path, test_dir: Path | None = None, **sizes: int) -> PrepareSummary:
-    return prepare(PrepareRequest(source, output, test_dir, processes=2, **sizes), Silent())
+def run(
+    source: Path, output: Path, test_dir: Path | None = None, **settings: Any
+) -> PrepareSummary:
+    return prepare(PrepareRequest(source, output, test_dir, processes=2, **settings), Silent())
 
 
 def subset(path: Path, name: str) -> list[str]:
@@ -329,6 +333,144 @@ def test_what_an_interrupted_run_left_is_swept(
     assert not list(output.glob(".*part*"))
 
 
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> dict[str, float | None]:
+    """Let clips be as late as this dictionary says, in ms; others are not."""
+    told: dict[str, float | None] = {}
+
+    def measure_offsets(
+        dataset: Dataset, keys: Iterable[str], processes: int, progress: Progress
+    ) -> list[ClipOffset]:
+        return [ClipOffset(key, told.get(key, 0.0), 0.5) for key in keys]
+
+    monkeypatch.setattr(offsets, "measure_offsets", measure_offsets)
+    return told
+
+
+def test_every_clip_has_an_offset(
+    corpus: Callable[..., Path], tmp_path: Path, jobs_done: list[str]
+) -> None:
+    """By the judge of the install: a face that does not move and a tone are nothing to go by."""
+    output = tmp_path / "out"
+    summary = run(corpus("in", s1=[0, 1], s2=["mute"]), output)
+    assert [offset.key for offset in summary.offsets] == ["s1/0", "s1/1"]
+    for offset in summary.offsets:
+        assert offset.offset_ms is not None
+        assert abs(offset.offset_ms) <= 600
+        assert offset.confidence is not None
+        assert 0 <= offset.confidence < 1
+    assert summary.subsets["full"] == 2
+    assert json.loads((output / "dataset.json").read_text())["max_offset_ms"] is None
+    again = run(corpus("in", s3=[2]), output)
+    assert again.offsets[:2] == summary.offsets
+    assert [offset.key for offset in again.offsets[2:]] == ["s3/2"]
+
+
+def test_clips_whose_sound_is_off_are_in_no_subset(
+    corpus: Callable[..., Path],
+    tmp_path: Path,
+    jobs_done: list[str],
+    late: dict[str, float | None],
+) -> None:
+    late |= {"s1/1": 120.0, "s1/2": -81.0, "s1/3": 80.0, "s1/4": None}
+    source, output = corpus("in", s1=[0, 1, 2, 3, 4], s2=["mute"]), tmp_path / "out"
+    summary = run(source, output, max_offset_ms=80)
+    assert (summary.prepared, summary.subsets["full"]) == (5, 3)
+    assert subset(output, "full") == ["s1/0", "s1/3", "s1/4"]
+    assert not {"s1/1", "s1/2"} & {*subset(output, "test"), *subset(output, "small")}
+    assert {offset.key: offset.offset_ms for offset in summary.offsets} == {"s1/0": 0.0, **late}
+    reason = "sound and picture are more than 80 ms apart"
+    astray = {str(source.resolve() / "s1" / f"{n}.mp4") for n in (1, 2)}
+    assert {str(clip.source) for clip in summary.left_out if clip.reason == reason} == astray
+    listed = [line for line in left_out(output) if line["reason"] == reason]
+    assert {line["source"] for line in listed} == astray
+    assert not any(line["final"] for line in listed)
+    assert (output / "clips" / "s1" / "1" / "clip.json").is_file()
+
+
+def test_the_limit_is_kept_with_the_dataset_until_it_is_lifted(
+    corpus: Callable[..., Path],
+    tmp_path: Path,
+    jobs_done: list[str],
+    late: dict[str, float | None],
+) -> None:
+    late["s1/1"] = 120.0
+    source, output = corpus("in", s1=[0, 1, 2]), tmp_path / "out"
+    run(source, output, max_offset_ms=80.5)
+    about = json.loads((output / "dataset.json").read_text())
+    assert about["max_offset_ms"] == 80.5
+    jobs_done.clear()
+    summary = run(source, output)
+    assert subset(output, "full") == ["s1/0", "s1/2"]
+    assert [clip.reason for clip in summary.left_out] == [
+        "sound and picture are more than 80.5 ms apart"
+    ]
+    assert (summary.prepared, summary.present) == (0, 3)
+    # Of another corpus, too, it stays left out, once.
+    run(corpus("other", s1=[5]), output)
+    assert len(left_out(output)) == 1
+    assert subset(output, "full") == ["s1/0", "s1/2", "s1/5"]
+    run(source, output, max_offset_ms=130)
+    assert subset(output, "full") == ["s1/0", "s1/1", "s1/2", "s1/5"]
+    run(source, output, max_offset_ms=80)
+    run(source, output, max_offset_ms=0)
+    assert subset(output, "full") == ["s1/0", "s1/1", "s1/2", "s1/5"]
+    assert left_out(output) == []
+    assert json.loads((output / "dataset.json").read_text())["max_offset_ms"] is None
+    assert not [key for key in jobs_done if key != "s1/5"]
+
+
+def test_clips_whose_sound_is_off_come_back_to_their_side(
+    corpus: Callable[..., Path],
+    tmp_path: Path,
+    jobs_done: list[str],
+    late: dict[str, float | None],
+) -> None:
+    source, output = corpus("in", s1=list(range(10))), tmp_path / "out"
+    run(source, output)
+    test, full = subset(output, "test"), subset(output, "full")
+    assert (len(test), len(full)) == (2, 8)
+    for away in (test[0], full[0]):
+        late.clear()
+        late[away] = 300.0
+        run(source, output, max_offset_ms=80)
+        assert subset(output, "test") == [key for key in test if key != away]
+        assert subset(output, "full") == [key for key in full if key != away]
+        run(source, output, max_offset_ms=0)
+        assert (subset(output, "test"), subset(output, "full")) == (test, full)
+
+
+def test_what_was_trained_on_is_not_tested_on_when_it_comes_back(
+    corpus: Callable[..., Path],
+    tmp_path: Path,
+    jobs_done: list[str],
+    late: dict[str, float | None],
+) -> None:
+    """Four clips are all for training; the fifth gives the speaker a test clip."""
+    source, output = corpus("in", s1=[0, 1, 2, 3]), tmp_path / "out"
+    run(source, output)
+    late["s1/2"] = 300.0
+    run(source, output, max_offset_ms=80)
+    run(corpus("more", s1=[4]), output)
+    assert subset(output, "full") == ["s1/0", "s1/1", "s1/3", "s1/4"]
+    run(source, output, max_offset_ms=0)
+    assert subset(output, "full") == ["s1/0", "s1/1", "s1/2", "s1/3", "s1/4"]
+    assert subset(output, "test") == []
+    assert subset(output, "aside/full") == []
+
+
+def test_a_dataset_may_be_all_off(
+    corpus: Callable[..., Path],
+    tmp_path: Path,
+    jobs_done: list[str],
+    late: dict[str, float | None],
+) -> None:
+    late |= {"s1/0": 300.0, "s1/1": -300.0}
+    summary = run(corpus("in", s1=[0, 1]), tmp_path / "out", max_offset_ms=80)
+    assert summary.subsets == {"small": 0, "full": 0, "test": 0}
+    assert (summary.prepared, len(summary.left_out)) == (2, 2)
+
+
 def test_a_run_that_is_interrupted_can_be_taken_up(
     corpus: Callable[..., Path],
     tmp_path: Path,
@@ -455,3 +597,5 @@ def test_real_clips(grid_dir: Path, tmp_path: Path, jobs_done: list[str]) -> Non
         assert len(set(squares[:, 2])) == 1
         step = np.hypot(*np.diff(squares[:, :2], axis=0).T) / squares[0, 2]
         assert step.max() < 0.02
+    assert [offset.key.split("/")[0] for offset in summary.offsets] == ["s1", "s4", "s29", "s32"]
+    assert all(abs(offset.offset_ms or 999) <= 40 for offset in summary.offsets)

@@ -12,7 +12,6 @@ from datetime import datetime
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich import box, filesize
 from rich.console import Console, RenderableType
@@ -30,10 +29,8 @@ from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from lipgan_cli.engine.metrics.table import Table, is_number
 from lipgan_cli.engine.progress import Progress, Silent, Task
-
-if TYPE_CHECKING:
-    from lipgan_cli.engine.metrics.report import Table
 
 
 def print_result(text: object) -> None:
@@ -55,7 +52,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     cells = [[str(cell) for cell in row] for row in rows]
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="")
     for place, name in enumerate(columns):
-        numeric = bool(cells) and all(_is_number(row[place]) for row in cells)
+        numeric = bool(cells) and all(is_number(row[place]) for row in cells)
         drawn.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
     for row in cells:
         drawn.add_row(*(Text(cell) for cell in row))
@@ -204,14 +201,6 @@ def one_line(text: str) -> str:
     """`text` on one line, with what a terminal would obey (escapes, newlines) made visible."""
     shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.strip())
     return "".join(shown)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.strip(" %") or "x")
-    except ValueError:
-        return cell in {"-", ""}
-    return True
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,7 @@ from lipgan_cli.engine.errors import InputError
 
 if TYPE_CHECKING:
     from lipgan_cli.engine.metrics.opinions import Estimate, Opinions
-    from lipgan_cli.engine.metrics.report import Table
+    from lipgan_cli.engine.metrics.table import Table
     from lipgan_cli.engine.progress import Progress
 
 
@@ -54,7 +54,7 @@ def kit_or_results(
 
 def _tables(found: Opinions) -> list[Table]:
     from lipgan_cli.engine.metrics.mos import QUESTIONS
-    from lipgan_cli.engine.metrics.report import Table
+    from lipgan_cli.engine.metrics.table import Table
 
     scores = tuple(
         (system, question.text, *_estimate(own[question.key], 2))
@@ -63,7 +63,8 @@ def _tables(found: Opinions) -> list[Table]:
         if question.key in own
     )
     columns = ("system", "question", "mean, 1 to 5", "low", "high", "ratings", "raters", "clips")
-    tables = [Table("", columns, scores, f"{found.raters} raters; {found.method}")]
+    people = "1 rater" if found.raters == 1 else f"{found.raters} raters"
+    tables = [Table("", columns, scores, f"{people}; {found.method}")]
     if found.preferences:
         rows = tuple(
             (each.first, each.second, each.wins, each.ties, each.losses, *_estimate(each.share, 2))

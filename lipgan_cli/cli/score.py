@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from lipgan_cli.cli.options import Device, Force, Json, Quiet
 from lipgan_cli.engine.errors import InputError
 
 if TYPE_CHECKING:
-    from lipgan_cli.engine.metrics.report import Table
+    from lipgan_cli.engine.metrics.table import Table
     from lipgan_cli.engine.progress import Progress
     from lipgan_cli.engine.score.options import Measures
 
@@ -145,18 +146,46 @@ def score(
 
     progress = console.progress(quiet)
     given = paths or []
-    if mos_kit is not None or mos_results is not None:
-        opinions.kit_or_results(mos_kit, mos_results, given, progress, json)
-        return
-    needs_fid = {
+    used = {
+        "--fid": fid or None,
+        "--sync": sync or None,
+        "--data": data,
+        "--subset": subset,
+        "--model": models or None,
+        "--every": every,
+        "--gaussian": gaussian or None,
+        "--batch-statistics": batch_statistics or None,
         "--fid-weights": fid_weights,
         "--save-statistics": save_statistics,
         "--batch": batch,
+        "--judge": judge,
+        "--syncnet": syncnet,
+        "--report": report,
+        "--csv": csv,
+        "--device": device,
+        "--force": force or None,
     }
-    _refuse(needs_fid if not fid else {}, "{} is of no use without --fid", "add --fid")
+    if mos_kit is not None or mos_results is not None:
+        _refuse(used, used, "{} is of no use with opinions", "leave it out")
+        opinions.kit_or_results(mos_kit, mos_results, given, progress, json)
+        return
     film = len(given) == 1
-    needs_sync = {"--judge": judge, "--syncnet": syncnet}
-    _refuse(needs_sync if not sync and not film else {}, "{} is of no use without --sync", "add it")
+    if film:
+        _refuse(
+            used,
+            (*_OF_PAIRS, *_OF_FID),
+            "{} needs something to compare with",
+            "lipgan score REAL FAKE",
+        )
+    if given:
+        hint = "leave out one or the other"
+        _refuse(used, _OF_MODELS, "{} is for scoring a model on a dataset, not paths", hint)
+    else:
+        _refuse(used, ["--syncnet"], "{} is for videos, not for models", "leave it out")
+    if not fid:
+        _refuse(used, _OF_FID, "{} is of no use without --fid", "add --fid")
+    if not sync and not film:
+        _refuse(used, _OF_SYNC, "{} is of no use without --sync", "add --sync")
     measures = Measures(
         fid=fid,
         fid_weights=fid_weights,
@@ -169,29 +198,9 @@ def score(
         device=device,
         force=force,
     )
-    outputs = _Outputs(report, csv, force, json)
-    of_models = {
-        "--data": data,
-        "--model": models or None,
-        "--every": every,
-        "--batch-statistics": batch_statistics or None,
-    }
-    if given:
-        _refuse(
-            of_models,
-            "{} is for scoring a model on a dataset, not paths",
-            "leave out one or the other",
-        )
+    outputs = _Outputs(report, csv, json)
+    outputs.check(measures)
     if film:
-        only_pairs = {
-            "--fid": fid or None,
-            "--gaussian": gaussian or None,
-            "--csv": csv,
-            "--subset": subset,
-        }
-        _refuse(
-            only_pairs, "{} needs something to compare the video with", "lipgan score REAL FAKE"
-        )
         _film(given[0], measures, outputs, progress)
     elif given:
         _pairs(given, subset, measures, outputs, progress)
@@ -199,16 +208,32 @@ def score(
         _models(data, subset, models or [], every, batch_statistics, measures, outputs, progress)
 
 
+_OF_PAIRS = ("--fid", "--gaussian", "--csv", "--subset")
+_OF_MODELS = ("--data", "--model", "--every", "--batch-statistics")
+_OF_FID = ("--fid-weights", "--save-statistics", "--batch")
+_OF_SYNC = ("--judge", "--syncnet")
+
+
+@dataclass(frozen=True)
 class _Outputs:
     """Where a score goes: the terminal, a page, a file of rows."""
 
-    def __init__(self, report: Path | None, csv: Path | None, force: bool, json: bool) -> None:
+    report: Path | None
+    csv: Path | None
+    json: bool
+
+    def check(self, measures: Measures) -> None:
+        """Check before any work that all files can be written, each to a place of its own."""
         from lipgan_cli.engine.paths import check_output
 
-        self.report, self.csv, self.force, self.json = report, csv, force, json
-        for path in (report, csv):
-            if path is not None:
-                check_output(path, force)
+        files = [self.report, self.csv, measures.save_statistics]
+        given = [path for path in files if path is not None]
+        for path in given:
+            if given.count(path) > 1:
+                raise InputError(f"two files cannot both be {path}", "give each its own name")
+            if path.is_dir():
+                raise InputError(f"{path} is a folder, not a file", "give the name of a file")
+            check_output(path, measures.force)
 
     def tell(self, result: object, tables: Sequence[Table]) -> None:
         """Print a score as tables, or as JSON."""
@@ -234,7 +259,7 @@ def _film(video: Path, measures: Measures, outputs: _Outputs, progress: Progress
 
     score = score_film(FilmRequest(video, measures), progress)
     if outputs.report is not None:
-        film_report(outputs.report, score, outputs.force)
+        film_report(outputs.report, score, measures)
     outputs.tell(score, film_tables(score))
 
 
@@ -253,11 +278,11 @@ def _pairs(
     if outputs.csv is not None:
         from lipgan_cli.engine.metrics.report import write_csv
 
-        write_csv(outputs.csv, PAIR_HEADER, pair_rows(score), outputs.force)
+        write_csv(outputs.csv, PAIR_HEADER, pair_rows(score), measures.force)
     if outputs.report is not None:
         from lipgan_cli.engine.score.report import pair_report
 
-        pair_report(outputs.report, score, outputs.force)
+        pair_report(outputs.report, score, measures)
     outputs.tell(score, pair_tables(score))
 
 
@@ -272,9 +297,9 @@ def _models(
     progress: Progress,
 ) -> None:
     from lipgan_cli.engine.metrics.protocol import EVERY
+    from lipgan_cli.engine.score.model_tables import MODEL_HEADER, model_rows, model_tables
     from lipgan_cli.engine.score.models import ModelRequest, score_models
     from lipgan_cli.engine.score.sides import SUBSET
-    from lipgan_cli.engine.score.tables import MODEL_HEADER, model_rows, model_tables
 
     request = ModelRequest(
         data=data,
@@ -288,15 +313,15 @@ def _models(
     if outputs.csv is not None:
         from lipgan_cli.engine.metrics.report import write_csv
 
-        write_csv(outputs.csv, MODEL_HEADER, model_rows(score), outputs.force)
+        write_csv(outputs.csv, MODEL_HEADER, model_rows(score), measures.force)
     if outputs.report is not None:
         from lipgan_cli.engine.score.report import model_report
 
-        model_report(outputs.report, score, outputs.force)
+        model_report(outputs.report, score, measures)
     outputs.tell(score, model_tables(score))
 
 
-def _refuse(options: Mapping[str, object], message: str, hint: str) -> None:
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise InputError(message.format(", ".join(given)), hint)
+def _refuse(used: Mapping[str, object], refused: Iterable[str], message: str, hint: str) -> None:
+    found = [name for name in refused if used[name] is not None]
+    if found:
+        raise InputError(message.format(", ".join(found)), hint)

@@ -75,7 +75,7 @@ def check_output(target: Path, force: bool = True) -> None:
     """Check before any work that `target` can be written; makes its folder.
 
     Raises:
-        InputError: it exists and `force` is false, is a folder, or its folder cannot be written.
+        InputError: it exists and `force` is false, or its folder cannot be written.
     """
     if target.exists() and not force:
         raise InputError(f"{target} exists already", "give another name, or --force to replace it")

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from lipgan_cli.engine.data import shelf
-from lipgan_cli.engine.data.corpus import Source, SubsetSizes, draw, find_clips, plain_name
+from lipgan_cli.engine.data.corpus import (
+    Source,
+    Subsets,
+    SubsetSizes,
+    draw,
+    find_clips,
+    natural,
+    plain_name,
+)
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.recording import Job, Parameters, Recorded, Stamp, Unwritable, record
 from lipgan_cli.engine.data.shelf import ClipOffset, LeftOut, Stored
@@ -92,21 +100,23 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         separate_test = request.test_dir is not None or bool(about.get("separate_test"))
         sizes, limit = _sizes(request, about), _limit(request, about)
         shelf.write_about(dataset, parameters, sizes, separate_test, limit)
+        processes = request.processes or _cores()
         try:
-            recorded = _work(plan.jobs, request.processes or _cores(), left_out, progress)
+            recorded = _work(plan.jobs, processes, left_out, progress)
         finally:
             shelf.sweep(dataset)
         for key in recorded:
             clip = shelf.read_clip(dataset, key, parameters)
             if clip is not None:
                 clips[key] = clip
-        offsets = _offsets(dataset, clips, progress) if clips else []
+        offsets = _offsets(dataset, clips, processes, progress) if clips else []
         astray = {offset.key for offset in offsets if offset.beyond(limit)}
         reason = f"sound and picture are more than {limit or 0:g} ms apart"
         left_out += [LeftOut(clips[key].source, reason) for key in sorted(astray)]
         in_sync = [clip for key, clip in clips.items() if key not in astray]
         before = shelf.read_subsets(dataset)
         subsets = draw(shelf.candidates(in_sync), before, sizes, separate_test)
+        shelf.set_aside(dataset, Subsets(*(keys & astray for keys in before.named().values())))
         shelf.write_subsets(dataset, subsets)
         named = {path.source for path in left_out} | {source.path.resolve() for source in sources}
         others = [clip for clip in refused if clip.source not in named]  # of another corpus
@@ -129,11 +139,13 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
     )
 
 
-def _offsets(dataset: Path, clips: dict[str, Stored], progress: Progress) -> list[ClipOffset]:
+def _offsets(
+    dataset: Path, keys: Iterable[str], processes: int, progress: Progress
+) -> list[ClipOffset]:
     # torch takes seconds to import; what is wrong with the corpus is told before.
     from lipgan_cli.engine.data.offsets import measure_offsets
 
-    return measure_offsets(Dataset.open(dataset), clips, progress)
+    return measure_offsets(Dataset.open(dataset), sorted(keys, key=natural), processes, progress)
 
 
 def _nothing(left_out: list[LeftOut], dataset: Path) -> LipganError:

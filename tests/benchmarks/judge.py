@@ -83,7 +83,8 @@ def spoken(clips: list[Path], speech: Path, folder: Path) -> Iterator[SyncFigure
     for clip in clips:
         out = folder / "spoken.mp4"
         command = [sys.executable, "-m", "lipgan_cli", "sync", str(clip), str(speech), "--force"]
-        subprocess.run([*command, "--end", "8", "-q", "-o", str(out)], check=False)
+        command += ["--end", "8", "-q", "-o", str(out)]
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
         yield judged(out)
 
 

@@ -9,11 +9,20 @@ from typing import Any
 
 import pytest
 
+from lipgan_cli.cli.prep import _offset_lines
 from lipgan_cli.engine import prepare as module
-from lipgan_cli.engine.data.shelf import LeftOut
+from lipgan_cli.engine.data.shelf import ClipOffset, LeftOut
 from lipgan_cli.engine.prepare import PrepareRequest, PrepareSummary
 
 Lipgan = Callable[..., Any]
+
+OFFSETS = (
+    ClipOffset("s1/a", 3.0, 0.4),
+    ClipOffset("s1/[b]", 80.4, 0.3),
+    ClipOffset("s1/c", -81.2, 0.2),
+    ClipOffset("s2/d", None, None),
+    ClipOffset("s2/e", 20.6, 0.4),
+)
 
 
 @pytest.fixture
@@ -37,6 +46,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[PrepareRequest]:
             seconds=0.5,
             times_real_time=18.0,
             subsets={"small": 1, "full": 4, "test": 1},
+            offsets=OFFSETS,
         )
 
     monkeypatch.setattr(module, "prepare", prepare)
@@ -54,8 +64,33 @@ def test_the_dataset_is_the_result_and_the_rest_is_talk(
         "left out: a[b].mp4 and 1 more: no face in 75 frames",
         "left out: d.mp4: has no audio track",
         "3 clips prepared, 2 were there, 3 left out; 9 s of video in 0 s, 18.0 times real time",
+        "sound against picture: 12 ms late at the median, within a frame (40 ms) in 2 of 4 clips",
+        "furthest apart: s1/c 81 ms early, s1/[b] 80 ms late; all are in --json and offsets.json",
         "clips: 1 in small, 4 in full, 1 in test",
     ]
+
+
+@pytest.mark.parametrize(
+    ("late", "lines"),
+    [
+        ([], []),
+        ([None, None], []),
+        ([-40.0], ["40 ms early at the median, within a frame (40 ms) in 1 of 1 clips"]),
+        (
+            [50.0, -60.0, 70.0, -80.0, 90.0, 100.0, 0.0],
+            [
+                "50 ms late at the median, within a frame (40 ms) in 1 of 7 clips",
+                "s1/5 100 ms late, s1/4 90 ms late, s1/3 80 ms early, s1/2 70 ms late, s1/1 60 ms",
+            ],
+        ),
+    ],
+)
+def test_the_worst_offsets_are_told(late: list[float | None], lines: list[str]) -> None:
+    offsets = [ClipOffset(f"s1/{n}", each, 0.5) for n, each in enumerate(late)]
+    told = list(_offset_lines(offsets))
+    assert len(told) == len(lines)
+    for line, expected in zip(told, lines, strict=True):
+        assert expected in line
 
 
 def test_quiet_and_json(lipgan: Lipgan, requests: list[PrepareRequest], tmp_path: Path) -> None:
@@ -67,12 +102,15 @@ def test_quiet_and_json(lipgan: Lipgan, requests: list[PrepareRequest], tmp_path
     assert data["times_real_time"] == 18
     assert data["subsets"] == {"small": 1, "full": 4, "test": 1}
     assert data["left_out"][0]["reason"] == "no face in 75 frames"
+    assert data["offsets"][0] == {"key": "s1/a", "offset_ms": 3.0, "confidence": 0.4}
+    assert data["offsets"][3] == {"key": "s2/d", "offset_ms": None, "confidence": None}
 
 
 def test_every_option_reaches_the_engine(
     lipgan: Lipgan, requests: list[PrepareRequest], home: Path, tmp_path: Path
 ) -> None:
     options = ["--name", "mine", "--test-dir", "tests", "--jobs", 3]
+    options += ["--max-offset", 80.5]
     assert lipgan("prep", "in", *options, "--small", 1, "--full", 2, "--test", 0).code == 0
     assert requests == [
         PrepareRequest(
@@ -83,8 +121,20 @@ def test_every_option_reaches_the_engine(
             small=1,
             full=2,
             test=0,
+            max_offset_ms=80.5,
         )
     ]
+
+
+def test_a_limit_of_0_is_no_limit_and_less_is_refused(
+    lipgan: Lipgan, requests: list[PrepareRequest]
+) -> None:
+    assert lipgan("prep", "in", "--max-offset", 0).code == 0
+    assert requests[0].max_offset_ms == 0
+    ran = lipgan("prep", "in", "--max-offset", -1)
+    assert (ran.code, ran.stdout) == (2, "")
+    assert "--max-offset" in ran.stderr
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize(

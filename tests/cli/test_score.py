@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import errno
 import json
 import math
-from types import SimpleNamespace
+import os
+import re
+import signal
+import subprocess
+import sys
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from lipgan_cli.engine.data.dataset import FORMAT
-from lipgan_cli.engine.metrics import fid
 from lipgan_cli.engine.metrics.protocol import EVERY
-from lipgan_cli.engine.score import SUBSET
+from lipgan_cli.engine.score import pairs, tables
+from lipgan_cli.engine.score.options import BATCH
+from lipgan_cli.engine.score.sides import SUBSET
 
 
 def folder(path, brightness, names=("a", "b", "c"), side=48, ending="png"):
@@ -29,6 +34,16 @@ def folder(path, brightness, names=("a", "b", "c"), side=48, ending="png"):
 def summary(value, count, identical=0):
     statistics = dict.fromkeys(("mean", "median", "max", "min"), pytest.approx(value, abs=1e-6))
     return {**statistics, "count": count, "identical": identical}
+
+
+def failed(ran):
+    """The error's one line, of bad input with nothing on stdout."""
+    assert (ran.code, ran.stdout) == (2, "")
+    lines = ran.stderr.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("error: ")
+    assert lines[1].startswith("hint: ")
+    return lines[0]
 
 
 def luminance(one, other):
@@ -49,7 +64,10 @@ def test_table_of_two_folders(tmp_path, lipgan):
     assert rows[3] == ["PSNR", "in", "dB,", "whole", *["34.15"] * 4, "3", "0"]
     assert rows[4] == ["SSIM,", "mouth", *ssim, "3", "0"]
     assert rows[5] == ["PSNR", "in", "dB,", "mouth", *["34.15"] * 4, "3", "0"]
-    assert len(rows) == 6
+    assert rows[6:] == [
+        ["change", "of", part, *unit, *["5.00"] * 4, "3", "-"]
+        for part, unit in (("upper", ["face,", "levels"]), ("eyes,", ["levels"]))
+    ]
 
 
 def test_json_of_two_folders(tmp_path, lipgan):
@@ -60,39 +78,79 @@ def test_json_of_two_folders(tmp_path, lipgan):
         "psnr": summary(20 * math.log10(255 / 50), 1),
         "ssim": summary(luminance(100, 150), 1),
     }
+    changes = dict.fromkeys(("upper_change", "eyes_change"), summary(50, 1))
     assert json.loads(ran.stdout) == {
         "real": str(real),
-        "generated": str(generated),
-        "figures": {"whole": figures, "mouth": figures},
-        "fid": None,
+        "systems": [
+            {
+                "generated": str(generated),
+                "figures": {"whole": figures, "mouth": figures, **changes},
+                "distances": None,
+                "video": None,
+            }
+        ],
     }
+
+
+def of_one(ran):
+    """The figures of the one generated side."""
+    (system,) = json.loads(ran.stdout)["systems"]
+    return system["figures"]
 
 
 def test_json_of_identical_folders_has_no_infinity(tmp_path, lipgan):
     real = folder(tmp_path / "real", 100)
-    figures = json.loads(lipgan("score", real, real, "--json").stdout)["figures"]["whole"]
+    figures = of_one(lipgan("score", real, real, "--json"))["whole"]
     nothing = dict.fromkeys(("mean", "median", "max", "min"))
     assert figures["psnr"] == {**nothing, "count": 3, "identical": 3}
     assert figures["ssim"] == summary(1.0, 3)
+    rows = [line.split()[-6:] for line in lipgan("score", real, real).stdout.splitlines()[2:]]
+    assert rows == [
+        *[["1.0000"] * 4 + ["3", "3"], ["inf"] * 4 + ["3", "3"]] * 2,
+        *[["0.00"] * 4 + ["3", "-"]] * 2,
+    ]
+
+
+def test_several_folders_stand_side_by_side(tmp_path, lipgan):
+    real = folder(tmp_path / "real", 100, "ab")
+    sides = [folder(tmp_path / name, 100 + step, "ab") for name, step in (("one", 1), ("two", 2))]
+    ran = lipgan("score", real, *sides)
+    assert (ran.code, ran.stderr) == (0, "")
+    names = [re.split(r"  +", line)[0] for line in ran.stdout.splitlines()[2:]]
+    measures = ["SSIM, whole", "PSNR in dB, whole", "SSIM, mouth", "PSNR in dB, mouth"]
+    measures += ["change of upper face, levels", "change of eyes, levels"]
+    assert names == [f"{measure}, {side}" for measure in measures for side in ("one", "two")]
+    values = [line.split()[-6] for line in ran.stdout.splitlines()[2:]]
+    assert values[2:4] == ["48.13", "42.11"]  # off by 1 and by 2
+    assert values[-2:] == ["1.00", "2.00"]
+    systems = json.loads(lipgan("score", real, *sides, "--json").stdout)["systems"]
+    assert [system["generated"] for system in systems] == [str(side) for side in sides]
+
+
+def test_sides_of_one_name_are_told_apart_by_their_folders(tmp_path, lipgan):
+    real = folder(tmp_path / "real", 100, "a")
+    sides = []
+    for model in ("one", "two"):
+        (tmp_path / model).mkdir()
+        sides.append(folder(tmp_path / model / "out", 101, "a"))
+    lines = lipgan("score", real, *sides).stdout.splitlines()
+    assert lines[2].startswith("SSIM, whole, one/out ")
+    assert lines[3].startswith("SSIM, whole, two/out ")
+
+
+def test_a_side_given_twice_is_refused(tmp_path, lipgan, monkeypatch):
+    real, fake = folder(tmp_path / "real", 100), folder(tmp_path / "fake", 101)
+    monkeypatch.chdir(tmp_path)
+    assert "fake is given twice" in failed(lipgan("score", real, fake, "fake"))
 
 
 def test_two_pictures(tmp_path, lipgan):
     real, generated = folder(tmp_path / "real", 100), folder(tmp_path / "fake", 105)
     ran = lipgan("score", real / "a.png", generated / "b.png", "--json", "--gaussian")
     assert ran.code == 0
-    whole = json.loads(ran.stdout)["figures"]["whole"]
+    whole = of_one(ran)["whole"]
     assert whole["psnr"] == summary(20 * math.log10(255 / 6), 1)
     assert whole["ssim"] == summary(luminance(100, 106), 1)
-
-
-def failed(ran):
-    """The error's one line, of bad input with nothing on stdout."""
-    assert (ran.code, ran.stdout) == (2, "")
-    lines = ran.stderr.splitlines()
-    assert len(lines) == 2
-    assert lines[0].startswith("error: ")
-    assert lines[1].startswith("hint: ")
-    return lines[0]
 
 
 def test_names_that_do_not_match_are_listed(tmp_path, lipgan):
@@ -144,12 +202,14 @@ def test_empty_folder_is_told(tmp_path, lipgan):
 def test_missing_folder_is_told(tmp_path, lipgan):
     line = failed(lipgan("score", folder(tmp_path / "real", 100), tmp_path / "none"))
     assert line == f"error: {tmp_path / 'none'} does not exist"
+    line = failed(lipgan("score", "x" * 300, tmp_path / "real"))
+    assert line == f"error: {'x' * 300} does not exist"
 
 
 def test_folder_against_file_is_told(tmp_path, lipgan):
     real = folder(tmp_path / "real", 100)
     line = failed(lipgan("score", real / "a.png", real))
-    assert line == f"error: {real} is a folder and {real / 'a.png'} is a file"
+    assert line == f"error: {real / 'a.png'} is a picture and {real} is a folder of pictures"
 
 
 @pytest.mark.parametrize("content", ["this is text", ""])
@@ -157,27 +217,73 @@ def test_what_is_no_video_is_told(tmp_path, lipgan, content):
     path = tmp_path / "a.mp4"
     path.write_text(content)
     assert str(path) in failed(lipgan("score", path, path))
+    assert str(path) in failed(lipgan("score", path))
 
 
-def test_one_path_is_too_few(tmp_path, lipgan):
+def test_a_missing_video_is_told(tmp_path, lipgan):
+    line = failed(lipgan("score", tmp_path / "a.mp4"))
+    assert line == f"error: the video {tmp_path / 'a.mp4'} does not exist"
+
+
+def test_one_folder_or_picture_is_too_few(tmp_path, lipgan):
     real = folder(tmp_path / "real", 100)
-    assert "nothing to compare" in failed(lipgan("score", real))
+    for path in (real, real / "a.png"):
+        assert f"nothing to compare {path} with" in failed(lipgan("score", path))
 
 
-def test_options_of_the_other_kind_are_refused(tmp_path, lipgan):
-    real = folder(tmp_path / "real", 100)
-    line = failed(lipgan("score", real, real, "--subset", "test", "--every", 2))
-    assert "--subset, --every is for scoring a model" in line
-    assert "without --fid" in failed(lipgan("score", real, real, "--fid-weights", real / "a.png"))
-    assert "FID compares folders" in failed(
-        lipgan("score", "--fid", real / "a.png", real / "a.png")
-    )
+REFUSED = [
+    (["R", "R", "--every", 2], "--every is for scoring a model on a dataset, not paths"),
+    (["R", "R", "--model", "x", "--data", "D"], "--data, --model is for scoring a model"),
+    (["R", "R", "--batch-statistics"], "--batch-statistics is for scoring a model"),
+    (["R", "R", "--subset", "test"], "a subset is that of a prepared dataset"),
+    (["R", "R", "--fid-weights", "W"], "--fid-weights is of no use without --fid"),
+    (["R", "R", "--batch", 9, "--save-statistics", "S"], "--save-statistics, --batch is of no use"),
+    (["R", "R", "--fid", "--batch", 0], "--batch"),
+    (["R", "R", "--judge", "J"], "--judge is of no use without --sync"),
+    (["R", "R", "--syncnet", "J"], "--syncnet is of no use without --sync"),
+    (["R", "R", "--sync"], "lip-sync is that of videos: R is a folder of pictures"),
+    (["R/a.png", "R/b.png", "--sync"], "lip-sync is that of videos: R/a.png is a picture"),
+    (["R/a.png", "R/a.png", "--fid"], "fid-inception are not installed"),
+    (["v.mp4", "--fid"], "--fid needs something to compare with"),
+    (["v.mp4", "--gaussian", "--csv", "C"], "--gaussian, --csv needs something to compare"),
+    (["v.mp4", "--subset", "test"], "--subset needs something"),
+    (["v.mp4", "--save-statistics", "S"], "--save-statistics needs something"),
+    (["v.mp4", "--model", "m"], "--model is for scoring a model"),
+    (["--syncnet", "S", "--sync"], "--syncnet is for videos, not for models"),
+    (["--judge", "J"], "--judge is of no use without --sync"),
+    (["--mos-kit", "K", "--mos-results", "K", "A"], "two steps"),
+    (["--mos-kit", "K", "R", "R", "--fid"], "--fid is of no use with opinions"),
+    (["--mos-results", "K", "A", "--csv", "C", "--force"], "--csv, --force is of no use"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_options_that_make_no_sense_are_refused(tmp_path, lipgan, monkeypatch, arguments, message):
+    folder(tmp_path / "R", 100)
+    monkeypatch.chdir(tmp_path)
+    ran = lipgan("score", *arguments)
+    assert (ran.code, ran.stdout) == (2, "")
+    assert message in ran.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["R"]
 
 
 def test_help_names_the_defaults(lipgan):
+    from lipgan_cli.engine.metrics import inception
+
     told = " ".join(lipgan("score", "--help").stdout.split())
     assert f"(default {EVERY})" in told
     assert f"{SUBSET} (default)" in told
+    assert f"({BATCH})" in told
+    assert inception.BATCH == BATCH
+
+
+def test_help_and_pictures_do_without_torch(tmp_path):
+    real = folder(tmp_path / "real", 100)
+    code = "import sys; from lipgan_cli.cli import run; code = run(sys.argv[1:]); "
+    code += "sys.exit(code or 'torch' in sys.modules)"
+    for arguments in (["--help"], [str(real), str(real)]):
+        command = [sys.executable, "-c", code, "score", *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def test_fid_without_its_network_says_how_to_get_it(tmp_path, lipgan, home):
@@ -191,176 +297,114 @@ def test_fid_without_its_network_says_how_to_get_it(tmp_path, lipgan, home):
     assert "not the file that was published" in failed(lipgan("score", "--fid", real, real))
 
 
-@pytest.fixture
-def fake_fid(monkeypatch):
-    """FID without its network: the difference of the numbers of pictures."""
-
-    def distance(real, generated, weights, device, progress):
-        calls.append((real, generated, weights))
-        return float(len(real) - len(generated))
-
-    calls = []
-    monkeypatch.setattr(fid, "frechet_distance", distance)
-    return calls
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_fid_is_added(tmp_path, lipgan, fake_fid):
-    real, generated = folder(tmp_path / "real", 100), folder(tmp_path / "fake", 100)
-    network = tmp_path / "network.pth"
-    network.write_bytes(b"x")
-    ran = lipgan("score", "--fid", real, generated, "--fid-weights", network)
-    assert ran.code == 0
-    assert ran.stdout.splitlines()[-1] == "FID 0.0000"
-    assert len(ran.stdout.splitlines()) == 7
-    assert fake_fid == [(sorted(real.iterdir()), sorted(generated.iterdir()), network)]
+def test_rows_of_pictures(tmp_path, lipgan):
+    real, fake = (
+        folder(tmp_path / "real", 100, ["a", "=b"]),
+        folder(tmp_path / "=fake", 105, ["=b", "a"]),
+    )
+    path = tmp_path / "out" / "rows.csv"
+    assert lipgan("score", real, fake, real, "--csv", path).code == 0
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    columns = ["psnr", "ssim", "mouth_psnr", "mouth_ssim", "upper_change", "eyes_change"]
+    assert header == ["generated", "name", *columns]
+    assert [row[:2] for row in rows] == [
+        [str(side), name] for side in (fake, real) for name in ("'=b", "a")
+    ]
+    # Of the folder itself all are identical; =b and a have changed places in the other.
+    assert [row[2] for row in rows[2:]] == ["inf", "inf"]
+    decibels = [20 * math.log10(255 / step) for step in (4, 6)]
+    assert [float(row[2]) for row in rows[:2]] == pytest.approx(decibels)
+    assert [float(row[6]) for row in rows[:2]] == [4, 6]
 
 
-def test_folders_that_do_not_match_get_fid_alone(tmp_path, lipgan, fake_fid):
-    real, generated = folder(tmp_path / "real", 100), folder(tmp_path / "fake", 100, "x")
-    network = tmp_path / "network.pth"
-    network.write_bytes(b"x")
-    ran = lipgan("score", "--fid", real, generated, "--fid-weights", network)
-    assert (ran.code, ran.stdout) == (0, "FID 2.0000\n")
-    assert ran.stderr.startswith("FID alone, no PSNR and SSIM: the folders do not match by name")
-    quiet = lipgan("score", "--fid", real, generated, "--fid-weights", network, "--quiet", "--json")
-    assert quiet.stderr == ""
-    assert json.loads(quiet.stdout) == {
-        "real": str(real),
-        "generated": str(generated),
-        "figures": None,
-        "fid": 2.0,
-    }
+def test_files_that_are_there_are_kept_unless_forced(tmp_path, lipgan, monkeypatch):
+    real = folder(tmp_path / "real", 100)
+    page, rows = tmp_path / "ü [1].html", tmp_path / "rows.csv"
+    for option, path in (("--report", page), ("--csv", rows)):
+        path.write_text("mine")
+        with monkeypatch.context() as patch:
+            patch.setattr(pairs, "score_pairs", lambda *_: pytest.fail("it has begun"))
+            line = failed(lipgan("score", real, real, option, path))
+        assert line == f"error: {path} exists already"
+        assert path.read_text() == "mine"
+    assert lipgan("score", real, real, "--report", page, "--csv", rows, "--force").code == 0
+    assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert rows.read_text("utf-8").startswith("generated,")
+    assert files(tmp_path) == ["real", "rows.csv", "ü [1].html"]
 
 
-@pytest.fixture
-def dataset(home):
-    """A prepared dataset in the user's folder: two clips of s1, one of s2, seven frames each."""
-    place = home / "datasets" / "tiny"
-    (place / "subsets").mkdir(parents=True)
-    (place / "dataset.json").write_text(json.dumps({"format": FORMAT}))
-    keys = ["s1/a", "s1/b", "s2/c"]
-    (place / "subsets" / "test.txt").write_text("\n".join(keys) + "\n")
-    for level, key in enumerate(keys):
-        clip = place / "clips" / key
-        clip.mkdir(parents=True)
-        for frame in range(7):
-            pixels = np.full((96, 96, 3), 100 + frame, np.uint8)
-            cv2.imwrite(str(clip / f"{frame:05d}.jpg"), pixels)
-        np.savez(clip / "mel.npz", mel=np.full((80, 240), level, np.float32))
-        times = (1 + np.arange(7) / 25).tolist()
-        (clip / "clip.json").write_text(json.dumps({"times": times, "frames": list(range(7))}))
-    return place
+def test_two_files_in_one_place_and_folders_are_refused(tmp_path, lipgan):
+    real = folder(tmp_path / "real", 100)
+    one = tmp_path / "one"
+    line = failed(lipgan("score", real, real, "--report", one, "--csv", one))
+    assert line == f"error: two files cannot both be {one}"
+    line = failed(lipgan("score", real, real, "--report", tmp_path, "--force"))
+    assert line == f"error: {tmp_path} is a folder, not a file"
 
 
-@pytest.fixture
-def model(monkeypatch):
-    """A model that is off by 1 with level 0, by 2 with 1, by 3 with 2, by 10 in silence."""
-    from lipgan_cli.engine.gan.inference import Animator
-
-    def faces(_reference, target, windows):
-        levels = windows.mean(axis=(1, 2)).round().astype(int)
-        off = np.where(levels < 0, 10, levels + 1)
-        return (target + off[:, None, None, None]).astype(np.uint8)
-
-    loaded = []
-
-    def load(weights, device, batch_statistics=False):
-        loaded.append((weights, str(device), batch_statistics))
-        return SimpleNamespace(faces=faces)
-
-    monkeypatch.setattr(Animator, "load", load)
-    return loaded
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, lipgan):
+    real, closed = folder(tmp_path / "real", 100), tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    line = failed(lipgan("score", real, real, "--csv", closed / "rows.csv"))
+    assert line == f"error: cannot write into {closed}"
 
 
-def off(*steps):
-    return np.mean([20 * math.log10(255 / step) for step in steps])
+def test_a_file_cannot_be_the_folder_of_another(tmp_path, lipgan):
+    real = folder(tmp_path / "real", 100)
+    line = failed(lipgan("score", real, real, "--csv", real / "a.png" / "rows.csv"))
+    assert line.startswith(f"error: cannot make the folder {real / 'a.png'}")
 
 
-def test_model_on_a_dataset(lipgan, dataset, model):
-    ran = lipgan("score", "--device", "cpu")
-    assert (ran.code, ran.stderr) == (0, "no swapped audio for s2: one clip alone\n")
-    assert model == [(None, "cpu", False)]
-    gaps, figures, responses = ran.stdout.split("\n\n")
-    rows = [line.split() for line in gaps.splitlines()]
-    assert gaps.splitlines()[0].split("  ")[0] == "mouth, mean PSNR in dB"
-    # Frames 0 and 6 are measured, with frames 3 and 2 as their references.
-    right, still, copy = f"{off(1, 2):.2f}", f"{off(10):.2f}", f"{off(3, 4):.2f}"
-    assert rows[2] == [
-        "s1", "2", "4", right, right, still, copy, "+0.00", f"{off(1, 2) - off(10):+.2f}"
-    ]  # fmt: skip
-    assert rows[3] == [
-        "s2", "1", "2", f"{off(3):.2f}", "-", still, copy, "-", f"{off(3) - off(10):+.2f}"
-    ]  # fmt: skip
-    assert rows[4][:4] == ["all", "3", "6", f"{off(1, 2, 3):.2f}"]
-    rows = [line.split() for line in figures.splitlines()]
-    assert rows[0] == ["right", "audio", "mean", "median", "max", "min"]
-    names = [" ".join(row[:-4]) for row in rows[2:]]
-    measures = ("SSIM, whole", "PSNR in dB, whole", "SSIM, mouth", "PSNR in dB, mouth")
-    assert names == [f"{name}, {measure}" for name in ("s1", "s2", "all") for measure in measures]
-    values = [f"{value:.2f}" for value in (off(1, 2), off(1, 2), off(1), off(2))]
-    assert rows[3][-4:] == values
-    assert responses == "response to the sound 0.00\n"  # the clips' real faces are all alike
+def test_nothing_is_written_when_the_scoring_fails(tmp_path, lipgan):
+    real, fake = folder(tmp_path / "real", 100), folder(tmp_path / "fake", 100)
+    (fake / "b.png").write_bytes((fake / "b.png").read_bytes()[:60])
+    place = tmp_path / "out"
+    place.mkdir()
+    ran = lipgan("score", real, fake, "--csv", place / "rows.csv", "--report", place / "page.html")
+    assert f"{fake / 'b.png'} cannot be read" in failed(ran)
+    assert files(place) == []
 
 
-def test_batch_statistics_are_asked_of_the_model(lipgan, dataset, model):
-    assert lipgan("score", "--device", "cpu", "--batch-statistics").code == 0
-    assert model == [(None, "cpu", True)]
-    ran = lipgan("score", "--device", "cpu", "--batch-statistics", "--every", 7)
-    assert "--batch-statistics needs two measured frames of every clip" in failed(ran)
+def test_a_disk_that_is_full_leaves_nothing(tmp_path, lipgan, monkeypatch):
+    real, place = folder(tmp_path / "real", 100), tmp_path / "out"
+
+    def rows(_score):
+        yield (str(real), "a", *range(6))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tables, "pair_rows", rows)
+    ran = lipgan("score", real, real, "--csv", place / "rows.csv")
+    assert (ran.code, ran.stdout) == (1, "")
+    line = f"error: cannot write {place / 'rows.csv'}: No space left on device"
+    assert ran.stderr.splitlines()[0] == line
+    assert files(place) == []
 
 
-def test_json_of_a_model(lipgan, dataset, model):
-    ran = lipgan("score", "--data", dataset, "--every", 7, "--json", "-q", "--device", "cpu")
-    assert (ran.code, ran.stderr) == (0, "")
-    result = json.loads(ran.stdout)
-    assert {name: value for name, value in result.items() if name != "figures"} == {
-        "data": str(dataset),
-        "subset": "test",
-        "weights": None,
-        "every": 7,
-        "response": {"audio": 0, "face": None},
-        "fid": None,
-    }
-    one, two = result["figures"]["speakers"]
-    assert (one["name"], one["clips"], one["frames"]) == ("s1", 2, 2)
-    assert one["right"]["mouth"]["psnr"]["max"] == pytest.approx(off(1))
-    assert one["gap_to_swapped"] == pytest.approx(0)
-    assert two["swapped"] is two["gap_to_swapped"] is None
-    assert result["figures"]["total"]["gap_to_still"] == pytest.approx(off(1, 2, 3) - off(10))
-
-
-def test_fid_of_a_model_compares_the_measured_frames(tmp_path, lipgan, dataset, model, monkeypatch):
-    network = tmp_path / "network.pth"
-    network.write_bytes(b"x")
-    seen = []
-
-    def distance(real, generated, weights, device, progress):
-        for one, other in zip(real, generated, strict=True):
-            ours, theirs = cv2.imread(str(one)).astype(int), cv2.imread(str(other))
-            seen.append((ours.shape, int((theirs - ours).mean().round())))
-        return 1.5
-
-    monkeypatch.setattr(fid, "frechet_distance", distance)
-    ran = lipgan("score", "--fid", "--fid-weights", network, "--device", "cpu")
-    assert ran.code == 0
-    assert ran.stdout.splitlines()[-1] == "FID 1.5000"
-    assert seen == [((96, 96, 3), step) for step in (1, 1, 2, 2, 3, 3)]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--subset", "all"], "there is no subset 'all'"),
-        (["--subset", "full"], "the subset full of"),
-        (["--every", "0"], "every 0 frames"),
-        (["--data", "nowhere"], "nowhere is not a prepared dataset"),
-        (["--device", "abacus"], "the device 'abacus' cannot be used here"),
-        (["--fid"], "fid-inception are not installed"),
-    ],
-)
-def test_bad_input_of_a_model_is_told(lipgan, dataset, model, arguments, message):
-    assert message in failed(lipgan("score", *arguments))
-
-
-def test_no_dataset_is_told(lipgan):
-    assert "there is no prepared dataset" in failed(lipgan("score"))
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there")
+def test_ctrl_c_leaves_nothing(tmp_path):
+    real, fake, place = folder(tmp_path / "real", 100), tmp_path / "fake", tmp_path / "out"
+    folder(fake, 105)
+    code = "import sys, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from lipgan_cli.engine.metrics import pairs; import time\n"
+    code += "def slow(*_): print('begun', flush=True); time.sleep(60)\n"
+    code += "pairs.read_picture = slow\n"
+    code += "from lipgan_cli.cli import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "score", real, fake, "--csv", place / "rows.csv"]
+    with subprocess.Popen(
+        [*map(str, command), "--report", str(place / "page.html")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr) == (130, "", "interrupted\n")
+    assert files(place) == []

@@ -10,6 +10,7 @@ import pytest
 
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.metrics import pool
 from lipgan_cli.engine.metrics.pool import WORTH, mapped
 
 
@@ -31,6 +32,30 @@ def test_much_work_goes_over_processes_in_order():
     assert next(results) == 0
     assert len(taken) <= 17  # no more than a few are waiting
     assert list(results) == [-number for number in taken[1:]]
+
+
+def test_lists_go_out_in_chunks_in_order():
+    items = list(range(100))
+    crops = list(pool._chunks(items, 100 * 96 * 96))
+    assert [len(chunk) for chunk in crops] == [32, 32, 32, 4]
+    assert [item for chunk in crops for item in chunk] == items
+    # Four times the pixels, a quarter of the pictures; a frame of a film goes alone.
+    assert [len(chunk) for chunk in pool._chunks(items, 100 * 192 * 192)] == [8] * 12 + [4]
+    assert {len(chunk) for chunk in pool._chunks(items, 100 * 1920 * 1080)} == {1}
+    # What comes one by one may be large, and nobody knows how much there is.
+    assert {len(chunk) for chunk in pool._chunks(iter(items), 100 * 96 * 96)} == {1}
+    assert list(pool._chunks([], 1)) == []
+    assert list(mapped(neg, items, WORTH, cores=2)) == [-number for number in items]
+
+
+def test_error_in_a_chunk_comes_back(tmp_path: Path):
+    folders = [Path(tmp_path, str(number)) for number in range(40)]
+    for folder in folders:
+        folder.mkdir()
+    found = mapped(Path.rmdir, [*folders, tmp_path / "none"], WORTH, cores=2)
+    with pytest.raises(FileNotFoundError, match="none"):
+        list(found)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_error_comes_back_whole(tmp_path: Path):

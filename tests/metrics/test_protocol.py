@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lipgan_cli.engine.metrics import protocol
-from lipgan_cli.engine.metrics.image import compare_crop
-from lipgan_cli.engine.metrics.protocol import measure
+from lipgan_cli.engine.metrics.image import PairSummary, compare_crop
+from lipgan_cli.engine.metrics.protocol import CONDITIONS, measure
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def test_model_that_returns_the_reference_is_the_copy():
 def test_figures_are_means_over_frames():
     clip = FakeClip("s1/a", 12)
     mouths = [compare_crop(clip.face(i), clip.face((i + 6) % 12)).mouth.psnr for i in (0, 6)]
-    assert measure(copying, [clip]).figures().total.copy.mouth.psnr.mean == pytest.approx(np.mean(mouths))
+    total = measure(copying, [clip]).figures().total
+    assert total.copy.mouth.psnr.mean == pytest.approx(np.mean(mouths))
 
 
 def decibels(off):
@@ -102,8 +103,8 @@ def decibels(off):
 
 def test_controls_hear_what_they_should():
     # One off with a's audio (level 2), three with b's (level 4), five in silence (level -4).
-    group = measure(listening, [FakeClip("s1/a", 7, level=2), FakeClip("s1/b", 7, level=4)]).figures()
-    total = group.total
+    clips = [FakeClip("s1/a", 7, level=2), FakeClip("s1/b", 7, level=4)]
+    total = measure(listening, clips).figures().total
     both = [decibels(1), decibels(3)]
     assert (total.right.mouth.psnr.max, total.right.mouth.psnr.min) == pytest.approx(both)
     assert (total.swapped.mouth.psnr.max, total.swapped.mouth.psnr.min) == pytest.approx(both)
@@ -207,6 +208,45 @@ def test_each_measured_frame_can_be_kept():
     assert [(key, index) for key, index, _, _ in kept] == [("s1/a", 0), ("s1/a", 6), ("s1/a", 12)]
     assert np.array_equal(kept[1][2], clip.face(6))
     assert np.array_equal(kept[1][3], clip.face(12))
+
+
+def test_every_measured_frame_has_its_row_under_each_condition():
+    clips = [
+        FakeClip("s2/b", 7, level=2),
+        FakeClip("s1/a", 1, level=2),
+        FakeClip("s2/a", 13, level=4),
+    ]
+    measured = measure(listening, clips)
+    # Speakers as they come, clips by their keys.
+    assert measured.speakers == {"s2": (2, 5), "s1": (1, 1)}
+    rows = [("s2/a", 0), ("s2/a", 6), ("s2/a", 12), ("s2/b", 0), ("s2/b", 6), ("s1/a", 0)]
+    assert measured.frames == rows
+    assert tuple(measured.tables) == CONDITIONS
+    found = {name: table.column("psnr").tolist() for name, table in measured.tables.items()}
+    far, near = decibels(3), decibels(1)
+    assert found["right"] == pytest.approx([far] * 3 + [near] * 3)
+    # The lone clip has a row without figures, so that all tables go together.
+    assert found["swapped"] == pytest.approx([near] * 3 + [far] * 2 + [math.nan], nan_ok=True)
+    assert found["still"] == pytest.approx([decibels(5)] * 6)
+    assert len(found["copy"]) == 6
+
+
+def test_groups_are_parts_of_the_tables():
+    clips = [FakeClip("s2/b", 7, level=2), FakeClip("s1/a", 13, level=4)]
+    measured = measure(listening, clips)
+    figures = measured.figures()
+    right = measured.tables["right"]
+    assert figures.speakers[0].right == PairSummary.of(right.part(0, 2))
+    assert figures.speakers[1].right == PairSummary.of(right.part(2, 5))
+    assert figures.total.right == PairSummary.of(right)
+    assert figures.total.swapped is None  # nobody has another clip
+
+
+def test_clips_without_a_frame_are_left_out():
+    clips = [FakeClip("s1/a", 7, level=2), FakeClip("s1/b", 0), FakeClip("s1/c", 7, level=4)]
+    figures = measure(listening, clips).figures()
+    assert figures.total.clips == 2
+    assert figures.total.swapped.whole.psnr.max == pytest.approx(decibels(1))
 
 
 def test_no_frames_is_an_error():

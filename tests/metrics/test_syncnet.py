@@ -191,9 +191,9 @@ def test_distances_by_hand():
 
 def test_figures_by_hand():
     distances = torch.arange(31).float()  # the least at shift -15; the median is 15
-    assert figures(distances + 2) == SyncNetFigures(2, 15, 15)
-    assert figures(distances.flip(0)) == SyncNetFigures(0, 15, -15)
-    assert SyncNetFigures(2, 15, 15).offset_ms == -600
+    assert figures(distances + 2) == SyncNetFigures(2, 15, -600)
+    assert figures(distances.flip(0)) == SyncNetFigures(0, 15, 600)
+    assert SyncNetFigures(2, 15, -600).offset_frames == 15
 
 
 class Loudness:

@@ -4,6 +4,7 @@ dataset.json                        format number and every parameter
 clips/<speaker>/<clip>/             00000.jpg ..., mel.npz, sound.flac, clip.json
 subsets/{small,full,test}.txt       lines `speaker/clip`
 left_out.jsonl                      clips and frames left out, each with the reason
+offsets.json                        how late the sound of each clip is
 """
 
 from __future__ import annotations
@@ -127,14 +128,18 @@ class Dataset:
             )
         return [self.clip(key) for key in keys]
 
+    def about_file(self, key: str) -> Path:
+        """Return the file that says all of a clip but its faces and sound."""
+        return self.path / "clips" / key / "clip.json"
+
     def clip(self, key: str) -> Clip:
         """Return one clip by its key, `speaker/clip`.
 
         Raises:
             LipganError: it is missing or damaged.
         """
-        folder = self.path / "clips" / key
-        path = folder / "clip.json"
+        path = self.about_file(key)
+        folder = path.parent
         try:
             about = json.loads(path.read_text("utf-8"))
             return Clip(

@@ -1,77 +1,117 @@
 """How late the sound of each prepared clip is, as the lip-sync judge finds it.
 
-It is kept in the dataset's offsets.json, with the SHA-256 of each source and of the judge: what has
-not changed is not judged again.
+It is kept in the dataset's offsets.json, with the SHA-256 of the judge and of each clip.json: what
+has not changed is not judged again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from lipgan_cli.engine.cache import content_hash
 from lipgan_cli.engine.data.dataset import Dataset
-from lipgan_cli.engine.data.shelf import ClipOffset, Stored
-from lipgan_cli.engine.metrics.judge import DEFAULT_JUDGE, load_judge
-from lipgan_cli.engine.metrics.lipsync import SyncFigures, embed, mouth, verdict
+from lipgan_cli.engine.data.shelf import ClipOffset
+from lipgan_cli.engine.data.workers import Failed, work
+from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.metrics.judge import DEFAULT_JUDGE, Judge, load_judge
+from lipgan_cli.engine.metrics.lipsync import embed, mouth, verdict
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Progress
 
 FILE = "offsets.json"
+FEW = 30
+"""Clips below which a second process would start longer than it works."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    dataset: Dataset
+    key: str
+    sha256: str  # of the clip's clip.json
 
 
 def measure_offsets(
-    dataset: Dataset, clips: Mapping[str, Stored], progress: Progress
+    dataset: Dataset, keys: Iterable[str], processes: int, progress: Progress
 ) -> list[ClipOffset]:
-    """Return the offset of every clip, in the order of `clips`; those judged before are not again.
+    """Return the offset of every clip, in the order of `keys`; those judged before are not again.
 
-    What is found is written when all are done.
+    What is found is kept, with Ctrl-C too. A clip that is damaged has no offset, and is tried again
+    the next time.
     """
-    judge_hash = hashlib.sha256(DEFAULT_JUDGE.read_bytes()).hexdigest()
+    judge_hash = content_hash(DEFAULT_JUDGE)
     known = _read(dataset.path, judge_hash)
-    found: dict[str, ClipOffset] = {}
-    missing = []
-    for key, clip in clips.items():
-        entry = known.get(key)
-        if entry is not None and entry["sha256"] == clip.stamp.sha256:
-            found[key] = ClipOffset(key, entry["offset_ms"], entry["confidence"])
-        else:
-            missing.append(key)
+    jobs = [_Job(dataset, key, content_hash(dataset.about_file(key))) for key in keys]
+    found = {job: known[job.key, job.sha256] for job in jobs if (job.key, job.sha256) in known}
+    missing = [job for job in jobs if job not in found]
     if missing:
-        found |= {offset.key: offset for offset in _judged(dataset, missing, progress)}
-        entries = {
-            key: {"sha256": clips[key].stamp.sha256, **asdict(offset)}
-            for key, offset in found.items()
-        }
-        with atomic_path(dataset.path / FILE) as temporary:
-            temporary.write_text(json.dumps({"judge": judge_hash, "clips": entries}), "utf-8")
-    return [found[key] for key in clips]
+        try:
+            found.update(_judged(missing, processes, progress))
+        finally:
+            _write(dataset.path, judge_hash, found)
+    return [found.get(job, ClipOffset(job.key, None, None)) for job in jobs]
 
 
-def _judged(dataset: Dataset, keys: Sequence[str], progress: Progress) -> Iterator[ClipOffset]:
-    judge = load_judge()
-    with progress.task("Judging sound against picture", len(keys), "clips") as bar:
-        for key in keys:
-            clip = dataset.clip(key)
-            mouths = (mouth(clip.face(i)) for i in range(len(clip)))
-            said = verdict(embed(judge, mouths, clip.times, clip.mel()))
-            yield _offset(key, said)
-            bar.advance()
+def _judged(
+    jobs: Sequence[_Job], processes: int, progress: Progress
+) -> Iterator[tuple[_Job, ClipOffset]]:
+    with progress.task("Judging sound against picture", len(jobs), "clips") as bar:
+        here = ((job, _outcome(job)) for job in jobs)
+        with closing(here if len(jobs) < FEW else work(_outcome, jobs, processes)) as outcomes:
+            for job, outcome in outcomes:
+                if isinstance(outcome, ClipOffset):
+                    yield job, outcome
+                else:
+                    progress.note(f"{job.key}: {outcome.reason}")
+                bar.advance()
 
 
-def _offset(key: str, said: SyncFigures | None) -> ClipOffset:
+def _outcome(job: _Job) -> ClipOffset | Failed:
+    try:
+        clip = job.dataset.clip(job.key)
+        mouths = (mouth(clip.face(i)) for i in range(len(clip)))
+        said = verdict(embed(_judge(DEFAULT_JUDGE), mouths, clip.times, clip.mel()))
+    except LipganError as error:
+        return Failed(error.message)
     if said is None:
-        return ClipOffset(key, None, None)
-    return ClipOffset(key, round(said.offset_ms, 1), round(said.confidence, 4))
+        return ClipOffset(job.key, None, None)
+    return ClipOffset(job.key, round(said.offset_ms, 1), round(said.confidence, 4))
 
 
-def _read(dataset: Path, judge_hash: str) -> dict[str, Any]:
-    """What this judge has found before; a damaged file costs only its work."""
+@cache
+def _judge(file: Path) -> Judge:
+    if parent_process() is not None:
+        torch.set_num_threads(1)  # the processes share the cores
+    return load_judge(file)
+
+
+def _read(dataset: Path, judge_hash: str) -> dict[tuple[str, str], ClipOffset]:
+    """What this judge found, by key and hash; a damaged file costs only its work."""
     try:
         stored = json.loads((dataset / FILE).read_text("utf-8"))
-        return dict(stored["clips"]) if stored["judge"] == judge_hash else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        if stored["judge"] != judge_hash:
+            return {}
+        return {(entry["key"], entry["sha256"]): _known(entry) for entry in stored["clips"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _known(entry: Mapping[str, Any]) -> ClipOffset:
+    late, confidence = (
+        None if entry[name] is None else float(entry[name]) for name in ("offset_ms", "confidence")
+    )
+    return ClipOffset(entry["key"], late, confidence)
+
+
+def _write(dataset: Path, judge_hash: str, found: Mapping[_Job, ClipOffset]) -> None:
+    clips = [{**asdict(offset), "sha256": job.sha256} for job, offset in found.items()]
+    with atomic_path(dataset / FILE) as temporary:
+        temporary.write_text(json.dumps({"judge": judge_hash, "clips": clips}), "utf-8")

@@ -15,6 +15,9 @@ from lipgan_cli.engine.data.recording import Parameters, Stamp
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.paths import atomic_path
 
+ASIDE = "aside"
+"""The folder of the lists of clips that were in a subset before their sound was found to be off."""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -106,7 +109,7 @@ def check_dataset(path: Path) -> dict[str, Any]:
 
 def sweep(dataset: Path) -> None:
     """Remove what an interrupted run has left behind. Safe only while the dataset is locked."""
-    for place in [*dataset.glob("clips/*/.*.part*"), *dataset.glob("subsets/.*.part*")]:
+    for place in [*dataset.glob("clips/*/.*.part*"), *dataset.glob("subsets/**/.*.part*")]:
         shutil.rmtree(place) if place.is_dir() else place.unlink()
     for place in dataset.glob(".*.part*"):
         place.unlink()
@@ -131,15 +134,29 @@ def write_about(
 
 
 def read_subsets(dataset: Path) -> Subsets:
-    """Return the subsets as they are stored."""
-    return Subsets(*(set(read_subset(dataset, name)) for name in SUBSETS))
+    """Return the subsets as they are stored, with the clips that are set aside."""
+    names = ((name, f"{ASIDE}/{name}") for name in SUBSETS)
+    return Subsets(
+        *({key for each in both for key in read_subset(dataset, each)} for both in names)
+    )
 
 
 def write_subsets(dataset: Path, subsets: Subsets) -> None:
     """Write the lists, sorted by name."""
     for name, keys in subsets.named().items():
-        lines = sorted(keys, key=natural)
-        _write(dataset / "subsets" / f"{name}.txt", "".join(f"{key}\n" for key in lines))
+        _write_list(dataset / "subsets" / f"{name}.txt", keys)
+
+
+def set_aside(dataset: Path, subsets: Subsets) -> None:
+    """Remember on which side clips were that are in no subset now: they may come back."""
+    for name, keys in subsets.named().items():
+        place = dataset / "subsets" / ASIDE / f"{name}.txt"
+        if keys or place.is_file():
+            _write_list(place, keys)
+
+
+def _write_list(path: Path, keys: Iterable[str]) -> None:
+    _write(path, "".join(f"{key}\n" for key in sorted(keys, key=natural)))
 
 
 def candidates(clips: Iterable[Stored]) -> list[Candidate]:

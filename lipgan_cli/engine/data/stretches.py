@@ -156,7 +156,8 @@ def vary_sound(mel: NDArray[np.float32], random: Random) -> NDArray[np.float32]:
     changed = moved + (random.uniform(-LOUDER, LOUDER) + slope)
     if random.random() < SOMETIMES:
         hum = random.uniform(*HUM) + slope + random.normal(0, 0.3, mel.shape)
-        changed = np.logaddexp(changed * 1.439, hum * 1.439) / 1.439  # powers add: 12.5 dB a unit
+        # Magnitudes add; a unit of the mel is 12.5 dB.
+        changed = np.logaddexp(changed * 1.439, hum * 1.439) / 1.439
     else:
         changed = np.where(moved > SILENCE, changed, SILENCE)
     return np.clip(changed, SILENCE, -SILENCE).astype(np.float32)

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.media.audio import SAMPLE_RATE, Samples, mel_spectrogram, read_audio
+from lipgan_cli.engine.media.audio import (
+    COLUMNS_PER_SECOND,
+    SAMPLE_RATE,
+    Samples,
+    mel_spectrogram,
+    read_audio,
+)
 from lipgan_cli.engine.media.landmarks import Landmarks
 from lipgan_cli.engine.media.loudness import levelled
 from lipgan_cli.engine.media.video import VideoInfo, read_frames, to_rgb
@@ -17,6 +23,7 @@ from lipgan_cli.engine.metrics.judge import FPS, FRAMES, Judge
 from lipgan_cli.engine.metrics.landmarks import LipFigures, MouthPoints, mouth_points
 from lipgan_cli.engine.metrics.lipsync import (
     FEWEST,
+    REACH,
     Embedded,
     Mouth,
     SyncFigures,
@@ -39,8 +46,6 @@ from lipgan_cli.engine.metrics.syncnet import (
 from lipgan_cli.engine.metrics.syncnet import judge as syncnet_judge
 from lipgan_cli.engine.progress import Progress
 
-SHIFT_FRAMES = SHIFT * FPS // 80
-
 
 @dataclass(frozen=True, eq=False)
 class Watched:
@@ -57,11 +62,15 @@ class Watched:
     points: MouthPoints | None
 
     def controls(self) -> dict[str, Embedded]:
-        """Return what the figures of these mouths are to be compared with."""
+        """Return what the figures of these mouths are to be compared with.
+
+        There is no `swapped` of a sound so short that its own place would be found in it.
+        """
         half = len(self.film.heard) // 2
+        swapped = replace(self.film, heard=np.roll(self.film.heard, half, axis=0))
         return {
             "shifted": replace(self.film, columns=self.film.columns - SHIFT),
-            "swapped": replace(self.film, heard=np.roll(self.film.heard, half, axis=0)),
+            **({"swapped": swapped} if half > REACH else {}),
             "still": replace(self.film, seen=np.repeat(self.still, len(self.film.seen), axis=0)),
         }
 
@@ -102,7 +111,7 @@ def watch(
     seen = embed_mouths(judge, mouths(), laid)
     one = Windows(np.zeros(1), np.arange(FRAMES)[None])
     return Watched(
-        Embedded(seen, laid.columns, embed_mel(judge, mel_spectrogram(sound))),
+        Embedded(seen, laid.columns[: len(seen)], embed_mel(judge, mel_spectrogram(sound))),
         embed_mouths(judge, held * FRAMES, one),
         np.concatenate(points) if points else None,
     )
@@ -129,7 +138,7 @@ def judge_film(watched: Watched) -> dict[str, SyncFigures]:
     """What the judge says of a video alone: `own` is its own sound, then come the controls.
 
     `shifted`: the sound 200 ms later. `swapped`: the sound of another moment, half of its length
-    away. `still`: one mouth for all frames.
+    away, where that is more than 600 ms. `still`: one mouth for all frames.
     """
     return verdicts({"own": watched.film} | watched.controls())
 
@@ -154,9 +163,14 @@ def joint_distance(real: Watched, generated: Watched) -> float | None:
     return distance([generated.film], [real.film])
 
 
-def compare_lips(real: MouthPoints, generated: MouthPoints) -> dict[str, LipFigures]:
-    """How alike mouths move, with the controls `shifted` (200 ms later) and `still`."""
-    late = min(SHIFT_FRAMES, len(real) - 1)
+def compare_lips(real: MouthPoints, generated: MouthPoints, fps: float) -> dict[str, LipFigures]:
+    """How alike mouths move, with the controls `shifted` (200 ms later) and `still`.
+
+    Frames that only one has are left out.
+    """
+    common = min(len(real), len(generated))
+    real, generated = real[:common], generated[:common]
+    late = min(round(SHIFT / COLUMNS_PER_SECOND * fps), len(real) - 1)
     still = np.repeat(generated[len(generated) // 2][None], len(real), axis=0)
     conditions = {
         "generated": (real, generated),

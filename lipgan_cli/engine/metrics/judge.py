@@ -37,6 +37,8 @@ HEARD = 10
 EMBEDDING = 128
 GROUPS = 8
 DROPOUT = 0.2
+COUNTS = "num_batches_tracked"
+"""What batch norms keep that no judgement depends on, and no file has."""
 
 
 class Judge(nn.Module):
@@ -115,7 +117,7 @@ def save_judge(judge: Judge, path: Path, about: dict[str, Any]) -> None:
     weights = {
         name: tensor.detach().cpu().half().contiguous()
         for name, tensor in judge.state_dict().items()
-        if not name.endswith("num_batches_tracked")
+        if not name.endswith(COUNTS)
     }
     try:
         save_file(weights, path, {"format": FORMAT, "about": json.dumps(about)})
@@ -140,7 +142,7 @@ def load_judge(path: Path | None = None) -> Judge:
     if told != FORMAT:
         raise InputError(f"{path} has the format {told}, this version reads {FORMAT}", hint)
     judge = Judge()
-    counts = {name: value for name, value in judge.state_dict().items() if name not in weights}
+    counts = {name: value for name, value in judge.state_dict().items() if name.endswith(COUNTS)}
     try:
         judge.load_state_dict(weights | counts)
     except RuntimeError as error:

@@ -111,11 +111,15 @@ def embed(
 ) -> Embedded:
     """Embed a clip: its mouths (48, 96) one after the other, their times (n,), its mel (80, c)."""
     laid = windows(times)
-    return Embedded(embed_mouths(judge, mouths, laid), laid.columns, embed_mel(judge, mel))
+    seen = embed_mouths(judge, mouths, laid)
+    return Embedded(seen, laid.columns[: len(seen)], embed_mel(judge, mel))
 
 
 def embed_mouths(judge: Judge, mouths: Iterable[Mouth], laid: Windows) -> Vectors:
-    """Embed the windows of mouths (48, 96), (m, 128); those of a batch are held at once."""
+    """Embed the windows of mouths (48, 96), (m, 128), or as many as the mouths suffice for.
+
+    Those of a batch are held at once.
+    """
     device = judge.log_scale.device
     seen = [np.zeros((0, EMBEDDING), np.float32)]
     gathered = _gathered(mouths, laid)
@@ -133,8 +137,11 @@ def _gathered(mouths: Iterable[Mouth], laid: Windows) -> Iterator[NDArray[np.uin
     for faces in laid.faces.tolist():
         held = {number: mouth for number, mouth in held.items() if number >= faces[0]}
         while faces[-1] not in held:
-            number, mouth = next(arriving)
-            held[number] = mouth
+            arrived = next(arriving, None)
+            if arrived is None:  # the film has ended
+                return
+            if arrived[0] >= faces[0]:
+                held[arrived[0]] = arrived[1]
         yield np.stack([held[number] for number in faces])
     for _ in arriving:  # whoever sends them counts on being asked for all
         pass

@@ -1,6 +1,6 @@
 """What a score is told with: tables, one page of HTML with all its pictures in it, and CSV.
 
-The same `Table` is printed on the terminal and drawn in the page.
+A `Table` is drawn in the page as it is printed on the terminal.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lipgan_cli.engine.metrics.table import Cell, Table, check_lengths
 from lipgan_cli.engine.paths import atomic_path
 
 Picture = NDArray[np.uint8]
-Cell = str | float | int | None
 
 JPEG_QUALITY = 90
 ROW = 1152
@@ -42,35 +42,6 @@ img-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 """
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells below named columns; the first cell of a row names it.
-
-    Cells are text as it is to be read, numbers rounded by whoever knows how far they can be
-    trusted: "34.15", not 34.1514. Other numbers stand as Python writes them; None is "-".
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        _check_lengths(self.columns, self.rows)
-
-    def texts(self) -> tuple[tuple[str, ...], ...]:
-        """Return the rows as text."""
-        return tuple(tuple("-" if cell is None else str(cell) for cell in row) for row in self.rows)
-
-    def numeric(self) -> tuple[bool, ...]:
-        """Return for each column whether it holds numbers alone, which stand to the right."""
-        rows = self.texts()
-        return tuple(
-            bool(rows) and all(is_number(row[place]) for row in rows)
-            for place in range(len(self.columns))
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,17 +131,8 @@ def write_csv(
         writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow([_field(name) for name in header])
         for row in rows:
-            _check_lengths(header, [row])
+            check_lengths(header, [row])
             writer.writerow([_field(cell) for cell in row])
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number, a percentage or stands for one that is missing."""
-    try:
-        float(cell.strip(" %") or "x")
-    except ValueError:
-        return cell in {"-", ""}
-    return True
 
 
 def visible(text: str) -> str:
@@ -292,9 +254,3 @@ def _field(cell: Cell) -> str:
     if isinstance(cell, str):
         return f"'{cell}" if cell.startswith(_GUARDED) else cell
     return str(int(cell)) if isinstance(cell, (int, np.integer)) else repr(float(cell))
-
-
-def _check_lengths(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    for row in rows:
-        if len(row) != len(columns):
-            raise ValueError(f"{len(row)} cells stand below {len(columns)} columns: {row}")

@@ -11,19 +11,16 @@ Pictures go in as they are; the published scripts write them to JPEG files first
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from scipy.ndimage import median_filter
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,6 +29,7 @@ from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.audio import SAMPLE_RATE
 from lipgan_cli.engine.metrics.mfcc import COLUMNS_PER_SECOND, Sound, mfcc
 from lipgan_cli.engine.paths import require_file
+from lipgan_cli.engine.weights.tensors import read_tensors
 
 FPS = 25
 SIDE = 224  # pixels of a picture
@@ -124,61 +122,39 @@ def _head() -> nn.Sequential:
 
 
 def load_syncnet(path: Path, device: torch.device | str = "cpu") -> SyncNet:
-    """Read SyncNet's weights, as published or with the same names in a .safetensors file.
+    """Read SyncNet's weights, as published or turned into a .safetensors file.
 
     The network is in evaluation mode, its parameters without gradients.
 
     Raises:
         InputError: the file is missing, holds anything but tensors, or other weights.
     """
-    state = _read(require_file(path, "SyncNet's weights"))
+    what = "SyncNet's weights"
+    state = read_tensors(require_file(path, what), what, _HINT)
     network = SyncNet()
     try:
-        # Without the versions that a state dict may carry: the counters of batches that an old
-        # file lacks are then filled in.
-        network.load_state_dict(dict(state))
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        network.load_state_dict(state)
+    except RuntimeError as error:
         raise InputError(f"{path} does not hold SyncNet's weights", _HINT) from error
     return network.to(device).requires_grad_(False).eval()
-
-
-def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path} is not a .safetensors file: {error}", _HINT) from error
-    try:
-        with warnings.catch_warnings():
-            # Of a pickle that is not torch's: the error that follows says it better.
-            warnings.simplefilter("ignore")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged, in whatever way, or with objects whose code would run
-        refused = "Unsupported global" in str(error)
-        told = "holds more than tensors" if refused else "is not a file of PyTorch weights"
-        raise InputError(f"{path} {told}", _HINT) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        return state["state_dict"]
-    return state
 
 
 @dataclass(frozen=True)
 class SyncNetFigures:
     """What SyncNet says of a clip: LSE-D (lower is better), LSE-C (higher is better), offset.
 
-    `offset_frames` has the published sign: positive when the sound comes too early, so that lips
-    at frame i fit the sound of frame i - offset. The two measures are taken at the best shift and
+    `offset_ms` is by how much the sound is late. The two measures are taken at the best shift and
     hide a constant delay: always give the offset beside them.
     """
 
     lse_d: float
     lse_c: float
-    offset_frames: int
+    offset_ms: int
 
     @property
-    def offset_ms(self) -> int:
-        """The offset in milliseconds with our sign: positive when the sound comes too late."""
-        return -self.offset_frames * 1000 // FPS
+    def offset_frames(self) -> int:
+        """The offset as it is published: the frames by which the sound comes too early."""
+        return -self.offset_ms * FPS // 1000
 
 
 @torch.inference_mode()
@@ -248,7 +224,7 @@ def figures(distances: Tensor) -> SyncNetFigures:
     return SyncNetFigures(
         lse_d=float(least),
         lse_c=float(distances.median() - least),
-        offset_frames=REACH - int(place),
+        offset_ms=(int(place) - REACH) * 1000 // FPS,
     )
 
 

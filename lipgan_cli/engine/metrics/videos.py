@@ -22,7 +22,7 @@ from lipgan_cli.engine.metrics.scene import Scene
 from lipgan_cli.engine.progress import Progress
 
 LENGTH_SLACK = 2
-"""Frames by which what a file promises of its length may be wrong."""
+"""Frames that one may have more: the sound of a clip often ends before its picture."""
 
 _Parts = tuple[Region | None, Region | None, Region | None]
 _FramePair = tuple[Frame, Frame, _Parts]
@@ -34,7 +34,7 @@ def compare_videos(
     """Measure a video against the real one of a scene, a row a frame; `check_alike` has passed.
 
     The parts of the face are those of the face square that `lipgan prep` would cut from the real
-    video.
+    video. A frame or two that only one of them has are left out, and told.
 
     Raises:
         InputError: the two differ in length after all.
@@ -44,7 +44,7 @@ def compare_videos(
     with progress.task("PSNR and SSIM", real.frames, "frames") as task:
         work = partial(_compare_frames, gaussian=gaussian)
         pixels = real.frames * real.width * real.height
-        for result in mapped(work, _pairs(scene, generated), pixels):
+        for result in mapped(work, _pairs(scene, generated, progress), pixels):
             figures.append(result)
             task.advance()
     return figures
@@ -72,18 +72,21 @@ def check_alike(real: VideoInfo, generated: VideoInfo) -> None:
         raise differ("length", f"{real.frames:,} frames", f"{generated.frames:,} frames")
 
 
-def _pairs(scene: Scene, generated: VideoInfo) -> Iterator[_FramePair]:
+def _pairs(scene: Scene, generated: VideoInfo, progress: Progress) -> Iterator[_FramePair]:
     real = scene.info
     frames = enumerate(zip_longest(read_frames(real), read_frames(generated)))
     for count, (one, other) in frames:
         if one is None or other is None:
-            longer = count + 1 + sum(1 for _ in frames)
-            lengths = (count, longer) if one is None else (longer, count)
-            raise InputError(
-                f"the videos differ in length: {real.path} has {lengths[0]:,} frames, "
-                f"{generated.path} has {lengths[1]:,}",
-                "videos are compared frame by frame: give two of equal length",
-            )
+            more = 1 + sum(1 for _ in frames)
+            lengths = (count, count + more) if one is None else (count + more, count)
+            told = f"{real.path} has {lengths[0]:,} frames, {generated.path} has {lengths[1]:,}"
+            if more > LENGTH_SLACK:
+                raise InputError(
+                    f"the videos differ in length: {told}",
+                    "videos are compared frame by frame: give two of equal length",
+                )
+            progress.note(f"the {count:,} frames that both have are compared: {told}")
+            return
         parts = (mouth_region, upper_region, eyes_region)
         mouth, upper, eyes = (scene.part(count, where) for where in parts)
         yield one, other, (mouth, upper, eyes)

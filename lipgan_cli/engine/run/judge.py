@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from lipgan_cli.engine.data.dataset import Clip, Dataset, read_subset, resolve
 from lipgan_cli.engine.data.stretches import Stretches
-from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.gan.device import choose_device, fast_bf16
 from lipgan_cli.engine.media.audio import COLUMNS_PER_SECOND
 from lipgan_cli.engine.metrics.judge import FPS, Judge, save_judge
@@ -45,6 +45,8 @@ WARM_UP = 200
 ITERATIONS = 3000
 """Of the judge that comes with the install."""
 FRAMES_AWAY = REACH * FPS // COLUMNS_PER_SECOND
+IGNORED = -100
+"""The class of what cross_entropy is to leave out."""
 SHIFTS = 10
 """Frames by which sounds are moved, either way, when a judge is measured."""
 
@@ -96,10 +98,15 @@ def teach(request: JudgeRequest, progress: Progress) -> JudgeSummary:
     """Teach a judge, measure it, and write it whole or not at all.
 
     Raises:
-        InputError: there is no such dataset, or no clip is long enough; the file cannot be written.
+        InputError: there is no such dataset, or no clip is long enough; the file cannot be written,
+            or there is nothing to learn in.
         LipganError: a clip is damaged, or the loss is no longer a number.
     """
     began = time.monotonic()
+    if request.file.is_dir():
+        raise InputError(f"{request.file} is a folder, not a file", "give a file to write")
+    if request.iterations < 1:
+        raise InputError("a judge learns nothing in 0 iterations", "leave --iterations out")
     check_output(request.file)
     dataset = Dataset.open(resolve(request.data))
     device = choose_device(request.device)
@@ -219,6 +226,8 @@ def losses(
 ) -> tuple[Tensor, Tensor]:
     """The loss of a batch of stretches, and the part of windows whose own sound is found.
 
+    Windows without a sound of their own, beyond its end, do not count.
+
     Args:
         judge: in training mode.
         mouths: (B, K, 5, 48, 96) grey.
@@ -233,16 +242,17 @@ def losses(
     away = torch.arange(-FRAMES_AWAY, FRAMES_AWAY + 1, device=mel.device)
     places = own[..., None] + (away * COLUMNS_PER_SECOND / FPS).round().long()  # (B, K, 31)
     silent = ~sounding[:, None].expand_as(cosines).gather(2, places)
+    heard_own = sounding.gather(1, own)  # (B, K)
     near = (judge.scale * cosines.gather(2, places)).masked_fill(silent, -torch.inf)
     by_face = functional.cross_entropy(
-        near.flatten(0, 1), torch.full((own.numel(),), FRAMES_AWAY, device=mel.device)
+        near.flatten(0, 1), torch.full_like(own, FRAMES_AWAY).where(heard_own, IGNORED).flatten()
     )
     # And back: whose faces belong to this sound, of all windows of the stretch?
     at_own = cosines.gather(2, own[:, None].expand(-1, own.shape[1], -1))  # (B, K faces, K sounds)
     itself = torch.arange(own.shape[1], device=mel.device).expand(len(own), -1)
-    by_sound = functional.cross_entropy(judge.scale * at_own, itself)
+    by_sound = functional.cross_entropy(judge.scale * at_own, itself.where(heard_own, IGNORED))
     found = (near.argmax(2) - FRAMES_AWAY).abs() <= 1
-    return (by_face + by_sound) / 2, found.float().mean()
+    return (by_face + by_sound) / 2, found[heard_own].float().mean()
 
 
 def _rate(done: int, iterations: int) -> float:

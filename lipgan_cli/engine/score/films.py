@@ -10,10 +10,11 @@ import numpy as np
 
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.faces import region
-from lipgan_cli.engine.media.landmarks import installed_landmarks
+from lipgan_cli.engine.media.landmarks import Landmarks, installed_landmarks
 from lipgan_cli.engine.media.video import VideoInfo, probe, read_frames
 from lipgan_cli.engine.metrics.artefacts import SeamMeter
 from lipgan_cli.engine.metrics.film_sync import (
+    Watched,
     ask_syncnet,
     compare_lips,
     joint_distance,
@@ -22,10 +23,11 @@ from lipgan_cli.engine.metrics.film_sync import (
     sound_of,
     watch,
 )
+from lipgan_cli.engine.metrics.judge import Judge
 from lipgan_cli.engine.metrics.landmarks import LipFigures
 from lipgan_cli.engine.metrics.lipsync import SyncFigures
 from lipgan_cli.engine.metrics.scene import Scene, look
-from lipgan_cli.engine.metrics.syncnet import SyncNetFigures
+from lipgan_cli.engine.metrics.syncnet import SyncNet, SyncNetFigures
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.score.options import Measures, sync_judge, syncnet
 
@@ -83,35 +85,53 @@ def score_film(request: FilmRequest, progress: Progress) -> FilmScore:
     return FilmScore(info.path, VideoFigures(judge_film(watched), syncnet=asked))
 
 
-def watch_pair(
-    scene: Scene, generated: VideoInfo, measures: Measures, progress: Progress
-) -> VideoFigures:
-    """Judge a generated video beside the real one of a scene, which may be silent.
+@dataclass(frozen=True, eq=False)
+class RealFilm:
+    """The real video of a comparison, seen once for all generated ones, and who judges them."""
+
+    scene: Scene
+    judge: Judge
+    network: SyncNet | None
+    finder: Landmarks | None
+    watched: Watched
+    asked: SyncNetFigures | None
+
+
+def watch_real(scene: Scene, measures: Measures, progress: Progress) -> RealFilm:
+    """Let the judge see the real video of a scene, which may be silent.
 
     Raises:
-        InputError: the generated video has no sound, or there is too little of a face.
+        InputError: there is too little of a face, or no such judge.
     """
-    judge = sync_judge(measures)
-    network = syncnet(measures)
-    finder = installed_landmarks()
+    judge, network, finder = sync_judge(measures), syncnet(measures), installed_landmarks()
+    film = scene.info
+    sound = sound_of(film) if film.has_audio else np.zeros(0, np.float32)
+    watched = watch(judge, scene, film, sound, finder, progress)
+    asked = None
+    if network is not None and film.has_audio:
+        asked = ask_syncnet(network, scene, film, progress)
+    return RealFilm(scene, judge, network, finder, watched, asked)
+
+
+def watch_generated(real: RealFilm, generated: VideoInfo, progress: Progress) -> VideoFigures:
+    """Judge a generated video beside the real one.
+
+    Raises:
+        InputError: it has no sound.
+    """
+    scene, network = real.scene, real.network
     sound = sound_of(generated)
-    own = sound_of(scene.info) if scene.info.has_audio else np.zeros(0, np.float32)
-    real = watch(judge, scene, scene.info, own, finder, progress)
-    painted = watch(judge, scene, generated, sound, finder, progress)
+    painted = watch(real.judge, scene, generated, sound, real.finder, progress)
     lips = None
-    if real.points is not None and painted.points is not None:
-        lips = compare_lips(real.points, painted.points)
+    if real.watched.points is not None and painted.points is not None:
+        lips = compare_lips(real.watched.points, painted.points, float(generated.fps))
     asked = None
     if network is not None:
-        films = {"real": scene.info, "generated": generated}
-        asked = {
-            name: ask_syncnet(network, scene, film, progress)
-            for name, film in films.items()
-            if film.has_audio
-        }
+        asked = {} if real.asked is None else {"real": real.asked}
+        asked["generated"] = ask_syncnet(network, scene, generated, progress)
     return VideoFigures(
-        sync=judge_pair(real, painted),
-        distance=joint_distance(real, painted),
+        sync=judge_pair(real.watched, painted),
+        distance=joint_distance(real.watched, painted),
         syncnet=asked,
         lips=lips,
         seam=_seam(scene, generated, progress),

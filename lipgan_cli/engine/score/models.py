@@ -19,6 +19,7 @@ from lipgan_cli.engine.score.options import (
     HIDDEN,
     Distances,
     Measures,
+    check_once,
     distances,
     fid_network,
     sync_judge,
@@ -26,7 +27,9 @@ from lipgan_cli.engine.score.options import (
 from lipgan_cli.engine.score.sides import SUBSET
 
 if TYPE_CHECKING:
+    from lipgan_cli.engine.metrics.features import Statistics
     from lipgan_cli.engine.metrics.inception import Network
+    from lipgan_cli.engine.metrics.judge import Judge
     from lipgan_cli.engine.metrics.sync_protocol import SyncGroup
 
 OURS = "lipgan's own"
@@ -88,28 +91,31 @@ def score_models(request: ModelRequest, progress: Progress) -> ModelScore:
     """
     if request.every < 1:
         raise InputError(f"every {request.every} frames makes no sense", "give 1 or more")
+    measures = request.measures
+    if measures.save_statistics is not None:
+        check_output(measures.save_statistics, measures.force)
     data = resolve(request.data)
     clips = Dataset.open(data).clips(request.subset)
     if request.batch_statistics and any(len(clip) <= request.every for clip in clips):
         raise InputError(
             "--batch-statistics needs two measured frames of every clip", "measure more: --every 1"
         )
-    models: list[Path | None] = [find_model(model) for model in request.models]
-    models = models or [None]
+    files = [find_model(model) for model in request.models]
+    check_once(files)
+    models: list[Path | None] = [*files] or [None]
     names = _names(models)
-    save = request.measures.save_statistics
-    if save is not None:
-        check_output(save, request.measures.force)
-    network = fid_network(request.measures)
-    device = choose_device(request.measures.device)
-    # All are opened before the first is measured: a wrong name should not cost an hour.
+    device = choose_device(measures.device)
+    # All is opened before the first is measured: a wrong name should not cost an hour.
     animators = [Animator.load(model, device, request.batch_statistics) for model in models]
+    network = fid_network(measures)
+    sets = None if network is None else _Sets(network, measures)
+    judge = sync_judge(measures) if measures.sync else None
     return ModelScore(
         data=data,
         subset=request.subset,
         every=request.every,
         models=tuple(
-            _measure(name, model, animator, clips, request, network, progress)
+            _measure(name, model, animator, clips, request, sets, judge, progress)
             for name, model, animator in zip(names, models, animators, strict=True)
         ),
         clips=tuple(clips),
@@ -147,10 +153,12 @@ def _measure(
     animator: Animator,
     clips: list[Clip],
     request: ModelRequest,
-    network: Network | None,
+    sets: _Sets | None,
+    judge: Judge | None,
     progress: Progress,
 ) -> ModelFigures:
-    sets = None if network is None else _Sets(network, request.measures)
+    if sets is not None:
+        sets.begin()
     measured = measure(
         animator.faces, clips, request.every, request.measures.gaussian, progress, sets
     )
@@ -164,43 +172,48 @@ def _measure(
         figures=figures,
         response=None if request.batch_statistics else respond(animator.faces, clips),
         distances=None if sets is None else sets.distances(progress),
-        sync=_sync(animator, clips, request.measures, progress),
+        sync=None if judge is None else _sync(judge, animator, clips, progress),
         measured=measured,
         animate=animator.faces,
     )
 
 
 def _sync(
-    animator: Animator, clips: list[Clip], measures: Measures, progress: Progress
-) -> tuple[SyncGroup, ...] | None:
-    if not measures.sync:
-        return None
+    judge: Judge, animator: Animator, clips: list[Clip], progress: Progress
+) -> tuple[SyncGroup, ...]:
     from lipgan_cli.engine.media.landmarks import installed_landmarks
     from lipgan_cli.engine.metrics.sync_protocol import measure_sync
 
-    judge, finder = sync_judge(measures), installed_landmarks()
-    return measure_sync(judge, animator.faces, clips, finder, progress)
+    return measure_sync(judge, animator.faces, clips, installed_landmarks(), progress)
 
 
 class _Sets:
-    """Gathers the measured frames, real and generated, as two sets."""
+    """Gathers the measured frames as two sets: the real ones once, the generated of each model."""
 
     def __init__(self, network: Network, measures: Measures) -> None:
+        self._network, self._batch = network, measures.batch
+        self._save = measures.save_statistics
+        self._truth: Statistics | None = None
+
+    def begin(self) -> None:
+        """Begin with the next model."""
         from lipgan_cli.engine.metrics.fid import PictureCollector
 
-        self._save, self._force = measures.save_statistics, measures.force
-        self._real = PictureCollector(network, measures.batch)
-        self._generated = PictureCollector(network, measures.batch)
+        self._real, self._generated = (
+            PictureCollector(self._network, self._batch) for _ in range(2)
+        )
 
     def __call__(self, _key: str, _frame: int, real: Picture, generated: Picture) -> None:
-        self._real.add(real)
+        if self._truth is None:
+            self._real.add(real)
         self._generated.add(generated)
 
     def distances(self, progress: Progress) -> Distances:
-        """Return FID and KID of all frames."""
+        """Return FID and KID of all frames of the model."""
         from lipgan_cli.engine.metrics.features import save_statistics
 
-        real = self._real.statistics()
-        if self._save is not None:
-            save_statistics(self._save, real)
-        return distances(real, self._generated.statistics(), progress)
+        if self._truth is None:
+            self._truth = self._real.statistics()
+            if self._save is not None:
+                save_statistics(self._save, self._truth)
+        return distances(self._truth, self._generated.statistics(), progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,20 @@ class Distances:
     generated: int | None
 
 
+def check_once(paths: Iterable[Path]) -> None:
+    """Check that no side and no model is given twice: their figures would have one name.
+
+    Raises:
+        InputError: one is.
+    """
+    seen: set[Path] = set()
+    for path in paths:
+        place = path.absolute()
+        if place in seen:
+            raise InputError(f"{path} is given twice", "give it once")
+        seen.add(place)
+
+
 def fid_network_file(given: Path | None) -> Path:
     """The file with the FID network: the given one, or the one that was downloaded.
 
@@ -118,12 +133,16 @@ def sync_judge(measures: Measures) -> Judge:
     return load_judge(measures.judge).to(choose_device(measures.device))
 
 
+def syncnet_file(measures: Measures) -> Path | None:
+    """The weights of SyncNet: the given file, or the one in the user's folder, if there is one."""
+    usual = weights_dir() / SYNCNET_FILE
+    return measures.syncnet or (usual if usual.is_file() else None)
+
+
 def syncnet(measures: Measures) -> SyncNet | None:
-    """SyncNet on its device, where its weights were given or lie in the user's folder."""
+    """SyncNet on its device, where there are weights."""
     from lipgan_cli.engine.gan.device import choose_device
     from lipgan_cli.engine.metrics.syncnet import load_syncnet
 
-    file = measures.syncnet or weights_dir() / SYNCNET_FILE
-    if measures.syncnet is None and not file.is_file():
-        return None
-    return load_syncnet(file, choose_device(measures.device))
+    file = syncnet_file(measures)
+    return None if file is None else load_syncnet(file, choose_device(measures.device))

@@ -12,12 +12,19 @@ from lipgan_cli.engine.metrics.image import FigureTable, PairSummary
 from lipgan_cli.engine.metrics.pairs import Pair, check_sizes, check_window, compare_pairs, match
 from lipgan_cli.engine.paths import check_output
 from lipgan_cli.engine.progress import Progress
-from lipgan_cli.engine.score.options import HIDDEN, Distances, Measures, distances, fid_network
+from lipgan_cli.engine.score.options import (
+    HIDDEN,
+    Distances,
+    Measures,
+    check_once,
+    distances,
+    fid_network,
+)
 from lipgan_cli.engine.score.sides import Side, open_side, side_statistics
 
 if TYPE_CHECKING:
     from lipgan_cli.engine.metrics.scene import Scene
-    from lipgan_cli.engine.score.films import VideoFigures
+    from lipgan_cli.engine.score.films import RealFilm, VideoFigures
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,21 @@ def score_pairs(request: PairRequest, progress: Progress) -> PairScore:
         LipganError: a distance cannot be computed.
     """
     measures = request.measures
-    real = open_side(request.real, request.subset)
-    others = [open_side(path, request.subset) for path in request.generated]
-    pairs = [_check(real, other, measures, progress) for other in others]
-    network = fid_network(measures)
+    check_once(request.generated)
     if measures.save_statistics is not None:
         check_output(measures.save_statistics, measures.force)
+    real = open_side(request.real, request.subset)
+    others = [open_side(path, request.subset) for path in request.generated]
+    if request.subset is not None and all(side.named for side in (real, *others)):
+        raise InputError("a subset is that of a prepared dataset: none was given", "leave it out")
+    pairs = [_check(real, other, measures, progress) for other in others]
+    network = fid_network(measures)
     scene = _scene(real, progress) if any(other.video for other in others) else None
+    film = None
+    if scene is not None and measures.sync:
+        from lipgan_cli.engine.score.films import watch_real
+
+        film = watch_real(scene, measures, progress)
     truth = None
     if network is not None:
         from lipgan_cli.engine.metrics.features import save_statistics
@@ -98,7 +113,7 @@ def score_pairs(request: PairRequest, progress: Progress) -> PairScore:
                 generated=other.path,
                 figures=None if table is None else PairSummary.of(table.figures),
                 distances=apart,
-                video=_watch(scene, other, measures, progress),
+                video=_watch(film, other, progress),
                 table=table,
             )
         )
@@ -118,6 +133,8 @@ def _check(real: Side, other: Side, measures: Measures, progress: Progress) -> l
         check_alike(real.video, other.video)
         size = real.video.width, real.video.height
         check_window(real.path, *size, measures.gaussian)
+        if measures.sync and not other.video.has_audio:
+            raise InputError(f"{other.path} has no sound to judge", "leave --sync out")
         return None
     if measures.sync:
         raise InputError(
@@ -176,11 +193,9 @@ def _compare(
     return PairTable([str(frame) for frame in range(len(figures))], figures)
 
 
-def _watch(
-    scene: Scene | None, other: Side, measures: Measures, progress: Progress
-) -> VideoFigures | None:
-    if not measures.sync or scene is None or other.video is None:
+def _watch(film: RealFilm | None, other: Side, progress: Progress) -> VideoFigures | None:
+    if film is None or other.video is None:
         return None
-    from lipgan_cli.engine.score.films import watch_pair
+    from lipgan_cli.engine.score.films import watch_generated
 
-    return watch_pair(scene, other.video, measures, progress)
+    return watch_generated(film, other.video, progress)

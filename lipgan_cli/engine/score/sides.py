@@ -45,7 +45,11 @@ def open_side(path: Path, subset: str | None = None) -> Side:
     Raises:
         InputError: it is missing, unreadable, or neither pictures nor video.
     """
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # a name that no file can have, or a folder that may not be entered
+        there = False
+    if not there:
         raise InputError(f"{path} does not exist", "check the path")
     if (path / "dataset.json").is_file():
         from lipgan_cli.engine.data.dataset import Dataset, face_name
@@ -62,7 +66,9 @@ def open_side(path: Path, subset: str | None = None) -> Side:
     # Folders of pictures are scored without waiting for the video libraries.
     from lipgan_cli.engine.media.video import probe
 
-    return Side(path, video=probe(path))
+    film = probe(path)
+    # Whatever its ending: as a video, a picture would lose half of its colours' pixels.
+    return Side(path, [path]) if film.photo else Side(path, video=film)
 
 
 def side_statistics(side: Side, network: Network, batch: int, progress: Progress) -> Statistics:
