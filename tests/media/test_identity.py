@@ -116,4 +116,4 @@ def test_what_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(identity, "find_model", lambda name: None)
     with pytest.raises(InputError, match="dlib's model") as error:
         DlibIdentity()
-    assert error.value.hint == "pip install 'lipgan-cli[faces]'"
+    assert error.value.hint.startswith("lipgan download-weights landmarks-5 face-embedding")

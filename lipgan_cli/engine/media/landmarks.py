@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from importlib.util import find_spec
 from pathlib import Path
 
 import dlib
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.detectors import Box, Luma
 from lipgan_cli.engine.paths import require_file
+from lipgan_cli.engine.weights import find_file
 
 PREDICTOR = "shape_predictor_68_face_landmarks.dat"
 
@@ -26,18 +26,12 @@ INNER_LIPS = slice(60, 68)
 
 
 def find_model(file: str) -> Path | None:
-    """Return the path of a dlib model in the installed face_recognition_models, None without it.
+    """Return the path of one of dlib's models, verified; None where it is not installed.
 
-    The package is not imported: older ones need pkg_resources.
+    Raises:
+        InputError: what is there is not the file that was published.
     """
-    package = find_spec("face_recognition_models")
-    if package is None or package.submodule_search_locations is None:
-        return None
-    for folder in package.submodule_search_locations:
-        path = Path(folder) / "models" / file
-        if path.is_file():
-            return path
-    return None
+    return find_file(file)
 
 
 class Landmarks:
@@ -97,6 +91,6 @@ class SteadyLandmarks:
 
 
 def installed_landmarks() -> Landmarks | None:
-    """Return dlib's predictor where the extra `faces` is installed."""
+    """Return dlib's predictor where its file is installed."""
     path = find_model(PREDICTOR)
     return None if path is None else Landmarks(path)

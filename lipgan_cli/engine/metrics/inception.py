@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,8 @@ from lipgan_cli.engine.cache import content_hash
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.metrics.image import Picture
 from lipgan_cli.engine.paths import require_file
+from lipgan_cli.engine.weights.converted import source_of
+from lipgan_cli.engine.weights.tensors import read_tensors
 
 DIMENSIONS = 2048
 BATCH = 50
@@ -32,7 +32,8 @@ _SIDE = 299  # pixels; what pytorch-fid brings every picture to
 class Network:
     """The network on a device, cut off behind the layer with so many dimensions.
 
-    `sha256` is that of the file of its weights: features of different files are not comparable.
+    `sha256` is that of the published file of its weights: features of different files are not
+    comparable.
     """
 
     layers: torch.nn.Module
@@ -44,39 +45,26 @@ class Network:
 def load_network(
     weights: Path, device: torch.device | str = "cpu", dimensions: int = DIMENSIONS
 ) -> Network:
-    """Build pytorch-fid's Inception network from a file of its weights.
+    """Build pytorch-fid's Inception network from a file of its weights, .pth or .safetensors.
 
     `dimensions` is 64, 192, 768 or 2048: the layer whose features are compared.
 
     Raises:
         InputError: the file is missing, or is not a state dict of that network.
     """
-    require_file(weights, "the FID network")
+    what = "the FID network"
     hint = "lipgan download-weights fid-inception fetches the right file"
-    try:
-        with warnings.catch_warnings():
-            # Of a pickle that is not torch's: the error that follows says it better.
-            warnings.simplefilter("ignore")
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-    except (
-        RuntimeError,
-        EOFError,
-        KeyError,
-        ValueError,
-        OSError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise InputError(f"{weights} is not a file of PyTorch weights", hint) from error
+    state = read_tensors(require_file(weights, what), what, hint)
     block = inception.InceptionV3.BLOCK_INDEX_BY_DIM[dimensions]
     with replaced(inception, "load_state_dict_from_url", lambda *_, **__: state):
         try:
             layers: torch.nn.Module = inception.InceptionV3([block])
-        except (RuntimeError, TypeError, AttributeError) as error:
+        except RuntimeError as error:
             raise InputError(f"{weights} does not hold the FID network", hint) from error
     layers.eval()
-    return Network(
-        layers.to(device), torch.device(device), dimensions, sha256=content_hash(weights)
-    )
+    # Statistics of the published file and of the one that was made from it are comparable.
+    sha256 = source_of(weights) or content_hash(weights)
+    return Network(layers.to(device), torch.device(device), dimensions, sha256)
 
 
 def prepare(network: Network, picture: Picture) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lipgan_cli.engine import weights
 from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.paths import require_file, weights_dir
+from lipgan_cli.engine.paths import require_file
 from lipgan_cli.engine.progress import Progress
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lipgan_cli.engine.metrics.syncnet import SyncNet
 
 FID_WEIGHTS = "fid-inception"
-SYNCNET_FILE = "syncnet_v2.model"
+SYNCNET = "syncnet"
 BATCH = 50
 """Pictures that go through the FID network at once, as pytorch-fid takes them."""
 
@@ -134,9 +134,12 @@ def sync_judge(measures: Measures) -> Judge:
 
 
 def syncnet_file(measures: Measures) -> Path | None:
-    """The weights of SyncNet: the given file, or the one in the user's folder, if there is one."""
-    usual = weights_dir() / SYNCNET_FILE
-    return measures.syncnet or (usual if usual.is_file() else None)
+    """The weights of SyncNet: the given file, or the one that was downloaded, if there is one.
+
+    Raises:
+        InputError: what was downloaded is not the published file.
+    """
+    return measures.syncnet or weights.find_installed(SYNCNET)
 
 
 def syncnet(measures: Measures) -> SyncNet | None:

@@ -22,6 +22,7 @@ from lipgan_cli.engine.score.model_tables import model_tables
 from lipgan_cli.engine.score.options import Measures, fid_network_file, syncnet_file
 from lipgan_cli.engine.score.samples import model_sections, pair_sections
 from lipgan_cli.engine.score.tables import film_tables, pair_tables, short_names
+from lipgan_cli.engine.weights.converted import source_of
 
 if TYPE_CHECKING:
     from lipgan_cli.engine.score.films import FilmScore
@@ -170,7 +171,10 @@ def _window(measures: Measures) -> str:
 
 
 def _described(path: Path) -> str:
-    return f"{path}\nSHA-256 {content_hash(path)}" if path.is_file() else str(path)
+    if not path.is_file():
+        return str(path)
+    # Of a file that was converted when it came, the published one is known to others.
+    return f"{path}\nSHA-256 {source_of(path) or content_hash(path)}"
 
 
 def _plots(measured: Mapping[str, FigureTable]) -> Iterator[Plot]:

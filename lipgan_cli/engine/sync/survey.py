@@ -27,7 +27,8 @@ from lipgan_cli.engine.media.tracks import Tracks, find_tracks, pack, unpack
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.sync.options import SyncOptions
 from lipgan_cli.engine.sync.painter import galleries
-from lipgan_cli.engine.weights import find, named
+from lipgan_cli.engine.weights import find
+from lipgan_cli.engine.weights.registry import named
 
 VERSION = 1  # of what is found and how
 
@@ -133,17 +134,11 @@ def _detector(choice: Detector) -> FaceDetector:
 
 def _mmod() -> Path:
     """Return MMOD's weights: those that were downloaded, else those of the extra `faces`."""
-    packed = find_model(named("mmod").file)
-    try:
-        return find("mmod")
-    except InputError:
-        if packed is None:
-            raise
-        return packed
+    return find_model(named("mmod").file) or find("mmod")
 
 
 def _identity() -> Identity | None:
-    """Return what tells people apart, where the extra `faces` is installed."""
+    """Return what tells people apart, where dlib's models are installed."""
     return DlibIdentity() if identity_installed() else None
 
 
