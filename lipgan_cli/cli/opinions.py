@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def kit_or_results(
     kit: Path | None,
     results: Path | None,
+    pairs: int | None,
     paths: Sequence[Path],
     progress: Progress,
     json: bool,
@@ -28,7 +29,7 @@ def kit_or_results(
     if kit is not None:
         from lipgan_cli.engine.metrics.mos import make_kit
 
-        made = make_kit(kit, paths, progress=progress)
+        made = make_kit(kit, paths, trials=pairs, progress=progress)
         progress.note(
             f"{made.pairs} pairs of {len(made.systems)} systems and {made.clips} clips: give the "
             f"folder to the raters, and keep {made.key} to yourself"

@@ -146,18 +146,33 @@ def prep(
 
 def _offset_lines(offsets: Sequence[ClipOffset]) -> Iterator[str]:
     """How far sound and picture are apart in the clips, and where they are furthest."""
-    found = [(offset.offset_ms, offset.key) for offset in offsets if offset.offset_ms is not None]
-    if not found:
-        return
-    near = sum(abs(late) <= FRAME_MS for late, _ in found)
-    yield (
-        f"sound against picture: {_late(median(late for late, _ in found))} at the median, "
-        f"within a frame ({FRAME_MS:.0f} ms) in {near} of {len(found)} clips"
-    )
-    far = sorted(found, key=lambda pair: -abs(pair[0]))
-    worst = [f"{key} {_late(late)}" for late, key in far[:WORST_SHOWN] if abs(late) > FRAME_MS]
-    if worst:
-        yield f"furthest apart: {', '.join(worst)}; all are in --json and offsets.json"
+    clear, unclear, unjudged = [], [], 0
+    for each in offsets:
+        if each.offset_ms is None:
+            unjudged += 1
+        elif each.clear:
+            clear.append((each.offset_ms, each.key))
+        else:
+            unclear.append(each.key)
+    if clear:
+        near = sum(abs(late) <= FRAME_MS for late, _ in clear)
+        yield (
+            f"sound against picture: {_late(median(late for late, _ in clear))} at the median, "
+            f"within a frame ({FRAME_MS:.0f} ms) in {near} of {_clips(len(clear))}"
+        )
+        far = sorted(clear, key=lambda pair: -abs(pair[0]))
+        worst = [f"{key} {_late(late)}" for late, key in far[:WORST_SHOWN] if abs(late) > FRAME_MS]
+        if worst:
+            yield f"furthest apart: {', '.join(worst)}; all are in --json and offsets.json"
+    if unclear:
+        shown = ", ".join(unclear[:WORST_SHOWN]) + (", ..." if unclear[WORST_SHOWN:] else "")
+        yield f"sound and picture do not fit together in {_clips(len(unclear))}: {shown}"
+    if unjudged:
+        yield f"too short, or too little sound, to be judged: {_clips(unjudged)}"
+
+
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"
 
 
 def _late(milliseconds: float) -> str:

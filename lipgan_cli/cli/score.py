@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lipgan_cli.engine.metrics.table import Table
     from lipgan_cli.engine.progress import Progress
     from lipgan_cli.engine.score.options import Measures
+    from lipgan_cli.engine.score.pairs import PairRequest
 
 
 def score(
@@ -123,6 +124,12 @@ def score(
             help="Make a page on which people rate videos blindly; give a folder a system.",
         ),
     ] = None,
+    mos_pairs: Annotated[
+        int | None,
+        typer.Option(
+            "--mos-pairs", min=1, metavar="N", help="Pairs that each rater is shown at most."
+        ),
+    ] = None,
     mos_results: Annotated[
         Path | None,
         typer.Option(
@@ -142,6 +149,7 @@ def score(
     much its sound is late, and how sure that is. Without paths, models on a subset of a prepared
     dataset: their faces from the right audio, and the controls beside them.
     """
+    from lipgan_cli.engine.paths import datasets_dir
     from lipgan_cli.engine.score.options import BATCH, Measures
 
     progress = console.progress(quiet)
@@ -165,9 +173,11 @@ def score(
         "--device": device,
         "--force": force or None,
     }
+    if mos_pairs is not None and mos_kit is None:
+        raise InputError("--mos-pairs is for making a kit", "give it with --mos-kit")
     if mos_kit is not None or mos_results is not None:
         _refuse(used, used, "{} is of no use with opinions", "leave it out")
-        opinions.kit_or_results(mos_kit, mos_results, given, progress, json)
+        opinions.kit_or_results(mos_kit, mos_results, mos_pairs, given, progress, json)
         return
     film = len(given) == 1
     if film:
@@ -199,7 +209,8 @@ def score(
         force=force,
     )
     outputs = _Outputs(report, csv, json)
-    outputs.check(measures)
+    datasets = data if given or data is not None else datasets_dir()
+    outputs.check([*given, *(models or []), datasets, judge, syncnet, fid_weights], measures)
     if film:
         _film(given[0], measures, outputs, progress)
     elif given:
@@ -222,17 +233,33 @@ class _Outputs:
     csv: Path | None
     json: bool
 
-    def check(self, measures: Measures) -> None:
-        """Check before any work that all files can be written, each to a place of its own."""
-        from lipgan_cli.engine.paths import check_output
+    def check(self, inputs: Iterable[Path | None], measures: Measures) -> None:
+        """Check before any work that all files can be written, each to a place of its own.
 
-        files = [self.report, self.csv, measures.save_statistics]
+        inputs: what is read, and never overwritten, whatever is forced; names of runs and of
+            datasets too.
+        """
+        from lipgan_cli.engine.paths import check_output, datasets_dir, runs_dir
+
+        statistics = measures.save_statistics
+        if statistics is not None and statistics.suffix.lower() != ".npz":
+            raise InputError(f"{statistics} does not end in .npz", "statistics are found by that")
+        read = {
+            place.resolve()
+            for path in inputs
+            if path is not None
+            for place in (path, datasets_dir() / path, runs_dir() / path / "weights.safetensors")
+        }
+        files = [self.report, self.csv, statistics]
         given = [path for path in files if path is not None]
-        for path in given:
-            if given.count(path) > 1:
+        places = [path.resolve() for path in given]
+        for path, place in zip(given, places, strict=True):
+            if places.count(place) > 1:
                 raise InputError(f"two files cannot both be {path}", "give each its own name")
             if path.is_dir():
                 raise InputError(f"{path} is a folder, not a file", "give the name of a file")
+            if path.exists() and not read.isdisjoint({place, *place.parents}):
+                raise InputError(f"{path} is part of what is scored", "give another name")
             check_output(path, measures.force)
 
     def tell(self, result: object, tables: Sequence[Table]) -> None:
@@ -271,9 +298,13 @@ def _pairs(
     progress: Progress,
 ) -> None:
     from lipgan_cli.engine.score.pairs import PairRequest, score_pairs
+    from lipgan_cli.engine.score.sides import videos_in
     from lipgan_cli.engine.score.tables import PAIR_HEADER, pair_rows, pair_tables
 
     request = PairRequest(paths[0], tuple(paths[1:]), subset, measures)
+    if all(videos_in(path) for path in paths):
+        _film_folders(request, outputs, progress)
+        return
     score = score_pairs(request, progress)
     if outputs.csv is not None:
         from lipgan_cli.engine.metrics.report import write_csv
@@ -284,6 +315,23 @@ def _pairs(
 
         pair_report(outputs.report, score, measures)
     outputs.tell(score, pair_tables(score))
+
+
+def _film_folders(request: PairRequest, outputs: _Outputs, progress: Progress) -> None:
+    from lipgan_cli.engine.score.film_folders import folder_tables, score_film_folders
+    from lipgan_cli.engine.score.tables import PAIR_HEADER, system_rows
+
+    score = score_film_folders(request, progress)
+    if outputs.csv is not None:
+        from lipgan_cli.engine.metrics.report import write_csv
+
+        rows = system_rows(system.frames for system in score.systems)
+        write_csv(outputs.csv, PAIR_HEADER, rows, request.measures.force)
+    if outputs.report is not None:
+        from lipgan_cli.engine.score.report import folder_report
+
+        folder_report(outputs.report, score, request.measures)
+    outputs.tell(score, folder_tables(score))
 
 
 def _models(

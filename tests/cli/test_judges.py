@@ -92,8 +92,7 @@ def test_options_of_a_run_are_refused(lipgan, requests, tmp_path, options):
     ran = lipgan("train", "--judge", tmp_path / "j", *options)
     assert (ran.code, ran.stdout) == (2, "")
     error, hint = ran.stderr.splitlines()
-    assert error.startswith("error: --judge ")
-    assert error.endswith(f"no {options[0]} beside it")
+    assert error == f"error: --judge teaches another network: no {options[0]} beside it"
     assert hint.startswith("hint: ")
     assert requests == []
 
@@ -141,6 +140,15 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert message in error
     assert hint.startswith("hint: ")
     assert not (tmp_path / "judge").exists()
+
+
+def test_a_file_that_is_there_is_kept(lipgan, tmp_path):
+    file = tmp_path / "judge"
+    file.write_text("mine")
+    ran = lipgan("train", "--judge", file)
+    assert (ran.code, ran.stdout) == (2, "")
+    assert ran.stderr.splitlines()[0] == f"error: {file} exists already"
+    assert file.read_text() == "mine"
 
 
 def test_a_folder_is_no_file(lipgan, tmp_path):

@@ -108,6 +108,15 @@ def test_kit_as_json(tmp_path, systems, lipgan):
     assert (made["clips"], made["pairs"], made["trials"]) == (2, 2, 2)
 
 
+def test_raters_can_be_shown_fewer_pairs(tmp_path, systems, lipgan):
+    ran = lipgan("score", "--mos-kit", tmp_path / "kit", *systems, "--mos-pairs", 1, "--json", "-q")
+    assert (ran.code, ran.stderr) == (0, "")
+    made = json.loads(ran.stdout)
+    assert (made["pairs"], made["trials"]) == (2, 1)
+    ran = lipgan("score", "--mos-kit", tmp_path / "b", *systems, "--mos-pairs", 9, "--json", "-q")
+    assert json.loads(ran.stdout)["trials"] == 2
+
+
 def test_kit_of_bad_input_leaves_nothing(tmp_path, systems, lipgan):
     (systems[1] / "k.mp4").unlink()
     before = sorted(tmp_path.iterdir())

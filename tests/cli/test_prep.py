@@ -22,6 +22,7 @@ OFFSETS = (
     ClipOffset("s1/c", -81.2, 0.2),
     ClipOffset("s2/d", None, None),
     ClipOffset("s2/e", 20.6, 0.4),
+    ClipOffset("s2/[f]", -480.0, 0.1),
 )
 
 
@@ -66,6 +67,8 @@ def test_the_dataset_is_the_result_and_the_rest_is_talk(
         "3 clips prepared, 2 were there, 3 left out; 9 s of video in 0 s, 18.0 times real time",
         "sound against picture: 12 ms late at the median, within a frame (40 ms) in 2 of 4 clips",
         "furthest apart: s1/c 81 ms early, s1/[b] 80 ms late; all are in --json and offsets.json",
+        "sound and picture do not fit together in 1 clip: s2/[f]",
+        "too short, or too little sound, to be judged: 1 clip",
         "clips: 1 in small, 4 in full, 1 in test",
     ]
 
@@ -74,8 +77,8 @@ def test_the_dataset_is_the_result_and_the_rest_is_talk(
     ("late", "lines"),
     [
         ([], []),
-        ([None, None], []),
-        ([-40.0], ["40 ms early at the median, within a frame (40 ms) in 1 of 1 clips"]),
+        ([None, None], ["too short, or too little sound, to be judged: 2 clips"]),
+        ([-40.0], ["40 ms early at the median, within a frame (40 ms) in 1 of 1 clip"]),
         (
             [50.0, -60.0, 70.0, -80.0, 90.0, 100.0, 0.0],
             [
@@ -91,6 +94,19 @@ def test_the_worst_offsets_are_told(late: list[float | None], lines: list[str]) 
     assert len(told) == len(lines)
     for line, expected in zip(told, lines, strict=True):
         assert expected in line
+
+
+def test_unclear_clips_do_not_count_and_are_told() -> None:
+    offsets = [ClipOffset(f"s1/{n}", 500.0, 0.1) for n in range(7)]
+    assert list(_offset_lines(offsets)) == [
+        "sound and picture do not fit together in 7 clips: s1/0, s1/1, s1/2, s1/3, s1/4, ..."
+    ]
+    clear = [ClipOffset("s1/a", -20.0, 0.15), ClipOffset("s1/b", None, None)]
+    assert list(_offset_lines([*offsets[:5], *clear])) == [
+        "sound against picture: 20 ms early at the median, within a frame (40 ms) in 1 of 1 clip",
+        "sound and picture do not fit together in 5 clips: s1/0, s1/1, s1/2, s1/3, s1/4",
+        "too short, or too little sound, to be judged: 1 clip",
+    ]
 
 
 def test_quiet_and_json(lipgan: Lipgan, requests: list[PrepareRequest], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,7 +244,11 @@ REFUSED = [
     (["R", "R", "--syncnet", "J"], "--syncnet is of no use without --sync"),
     (["R", "R", "--sync"], "lip-sync is that of videos: R is a folder of pictures"),
     (["R/a.png", "R/b.png", "--sync"], "lip-sync is that of videos: R/a.png is a picture"),
-    (["R/a.png", "R/a.png", "--fid"], "fid-inception are not installed"),
+    (["R/a.png", "R/a.png", "--fid"], "FID needs two pictures a side or more, not 1: R/a.png"),
+    (["R", "R", "--fid", "--save-statistics", "S"], "S does not end in .npz"),
+    (["--mos-pairs", 3, "R", "R"], "--mos-pairs is for making a kit"),
+    (["--mos-results", "K", "A", "--mos-pairs", 3], "--mos-pairs is for making a kit"),
+    (["--mos-kit", "K", "R", "R", "--mos-pairs", 0], "--mos-pairs"),
     (["v.mp4", "--fid"], "--fid needs something to compare with"),
     (["v.mp4", "--gaussian", "--csv", "C"], "--gaussian, --csv needs something to compare"),
     (["v.mp4", "--subset", "test"], "--subset needs something"),
@@ -338,10 +343,92 @@ def test_files_that_are_there_are_kept_unless_forced(tmp_path, lipgan, monkeypat
     assert files(tmp_path) == ["real", "rows.csv", "ü [1].html"]
 
 
-def test_two_files_in_one_place_and_folders_are_refused(tmp_path, lipgan):
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def inputs(tmp_path, monkeypatch):
+    """Whatever may be scored, or read for it; scoring itself fails the test."""
+    from lipgan_cli.cli import score
+
+    for name in ("_film", "_pairs", "_models"):
+        monkeypatch.setattr(score, name, lambda *_: pytest.fail("it has begun"))
+    folder(tmp_path / "R", 100)
+    folder(tmp_path / "F", 101)
+    for name in ("real.npz", "v.mp4", "judge", "syncnet", "fid.pth", "model", "mine.html"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "data" / "clips").mkdir(parents=True)
+    (tmp_path / "data" / "dataset.json").write_text("{}")
+    (tmp_path / "link.html").symlink_to(tmp_path / "F" / "b.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        (["R", "F", "--csv"], "R/a.png"),
+        (["R", "F", "--report"], "F/b.png"),
+        (["R", "F", "--report"], "x/../F/b.png"),
+        (["R", "F", "--report"], "link.html"),
+        (["R/a.png", "F/a.png", "--csv"], "F/a.png"),
+        (["real.npz", "F", "--fid", "--save-statistics"], "real.npz"),
+        (["v.mp4", "--report"], "v.mp4"),
+        (["v.mp4", "--judge", "judge", "--report"], "judge"),
+        (["v.mp4", "--syncnet", "syncnet", "--report"], "syncnet"),
+        (["R", "F", "--fid", "--fid-weights", "fid.pth", "--csv"], "fid.pth"),
+        (["--data", "data", "--csv"], "data/dataset.json"),
+        (["--model", "model", "--report"], "model"),
+        (["--sync", "--judge", "judge", "--csv"], "judge"),
+    ],
+)
+def test_what_is_scored_or_read_is_never_overwritten(inputs, lipgan, arguments, output):
+    (inputs / "x").mkdir()
+    before = contents(inputs)
+    line = failed(lipgan("score", *arguments, output, "--force"))
+    assert line == f"error: {Path(output)} is part of what is scored"
+    assert contents(inputs) == before
+
+
+def test_datasets_and_runs_by_name_are_never_overwritten(inputs, lipgan, home):
+    weights, about = home / "runs/mine/weights.safetensors", home / "datasets/grid/dataset.json"
+    for path in (weights, about):
+        path.parent.mkdir(parents=True)
+        path.write_text("mine")
+    for arguments in (
+        ["--model", "mine", "--csv", weights],
+        ["--data", "grid", "--csv", about],
+        ["--csv", about],
+    ):
+        line = failed(lipgan("score", *arguments, "--force"))
+        assert line == f"error: {arguments[-1]} is part of what is scored"
+    assert weights.read_text() == about.read_text() == "mine"
+
+
+def test_files_beside_what_is_scored_are_replaced_if_forced(inputs, lipgan, monkeypatch):
+    from lipgan_cli.cli import score
+
+    monkeypatch.setattr(score, "_pairs", lambda *_: None)
+    line = failed(lipgan("score", "R", "F", "--report", "mine.html"))
+    assert line == "error: mine.html exists already"
+    for output in ("mine.html", "F/new.html", "Rx.html"):
+        ran = lipgan("score", "R", "F", "--report", output, "--force")
+        assert (ran.code, ran.stderr) == (0, "")
+    assert lipgan("score", "R", "F", "--fid", "--save-statistics", "real.NPZ").code == 0
+
+
+def test_two_files_in_one_place_and_folders_are_refused(tmp_path, lipgan, monkeypatch):
     real = folder(tmp_path / "real", 100)
     one = tmp_path / "one"
     line = failed(lipgan("score", real, real, "--report", one, "--csv", one))
+    assert line == f"error: two files cannot both be {one}"
+    monkeypatch.chdir(tmp_path)
+    line = failed(lipgan("score", real, real, "--report", one, "--csv", "real/../one"))
     assert line == f"error: two files cannot both be {one}"
     line = failed(lipgan("score", real, real, "--report", tmp_path, "--force"))
     assert line == f"error: {tmp_path} is a folder, not a file"

@@ -204,17 +204,28 @@ def test_a_damaged_clip_has_no_offset_and_is_tried_again(dataset, judge):
 
 
 @pytest.mark.parametrize(
-    ("late", "limit", "beyond"),
+    ("late", "confidence", "limit", "reason"),
     [
-        (41.0, 40.0, True),
-        (-41.0, 40.0, True),
-        (40.0, 40.0, False),
-        (600.0, None, False),
-        (None, 40.0, False),
+        (41.0, 0.3, 40.0, "sound and picture are more than 40 ms apart"),
+        (-41.0, 0.3, 40.0, "sound and picture are more than 40 ms apart"),
+        (81.0, 0.3, 80.5, "sound and picture are more than 80.5 ms apart"),
+        (40.0, 0.3, 40.0, ""),
+        (0.0, 0.15, 40.0, ""),
+        (0.0, 0.149, 40.0, "sound and picture do not fit together"),
+        (600.0, 0.0, 40.0, "sound and picture do not fit together"),
+        (600.0, 0.3, None, ""),
+        (600.0, 0.0, None, ""),
+        (None, None, 40.0, ""),
     ],
 )
-def test_beyond_a_limit(late, limit, beyond):
-    assert ClipOffset("s1/a", late, 0.3).beyond(limit) is beyond
+def test_clips_that_are_left_out_under_a_limit(late, confidence, limit, reason):
+    assert ClipOffset("s1/a", late, confidence).astray(limit) == reason
+
+
+def test_clips_of_which_nothing_is_known_are_not_clear():
+    offsets = [ClipOffset("s1/a", 0.0, each) for each in (0.15, 0.149, -0.1)]
+    assert [each.clear for each in offsets] == [True, False, False]
+    assert not ClipOffset("s1/a", None, None).clear
 
 
 def test_the_judge_of_the_install_is_asked(dataset, monkeypatch, tmp_path):

@@ -15,20 +15,23 @@ import torch
 
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.audio import SILENCE
+from lipgan_cli.engine.media.clock import Clock, constant
 from lipgan_cli.engine.media.loudness import loudness
 from lipgan_cli.engine.media.video import probe
 from lipgan_cli.engine.metrics import film_sync
 from lipgan_cli.engine.metrics.film_sync import (
     ask_syncnet,
     compare_lips,
-    joint_distance,
+    distances,
     judge_film,
-    judge_pair,
+    pair_conditions,
     sound_of,
+    verdicts,
     watch,
 )
 from lipgan_cli.engine.metrics.judge import HEARD
 from lipgan_cli.engine.metrics.lipsync import SyncFigures
+from lipgan_cli.engine.metrics.sync_protocol import ENOUGH
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.score.films import FilmRequest, score_film
 
@@ -52,19 +55,24 @@ class Reader:
         return out
 
 
-class Drawn:
-    """A scene whose faces are as bright as a list of levels says, 25 a second."""
+def at_25(frames):
+    """A film of so many frames, 25 a second."""
+    clock = constant(Fraction(25), frames)
+    return SimpleNamespace(path=Path("drawn.mp4"), clock=clock, frames=frames)
 
-    def __init__(self, levels, start=0):
+
+class Drawn:
+    """A scene whose faces are as bright as a list of levels says, from frame `start` on."""
+
+    def __init__(self, levels, start=0, info=None):
         self.levels = levels
-        self.info = SimpleNamespace(path=Path("drawn.mp4"))
+        self.info = info or at_25(start + len(levels))
         self.seen = np.arange(start, start + len(levels))
-        self.times = self.seen / 25
         self.films = []
 
     def crops(self, film, progress):
         self.films.append(film)
-        for level in self.levels:
+        for level in self.levels[: film.frames - self.seen[0] if len(self.seen) else 0]:
             yield np.full((96, 96, 3), round(level * 255), np.uint8)
 
 
@@ -87,7 +95,8 @@ def _sounds_are_mels(request, monkeypatch):
 
 
 def watched(faces, mel, finder=None):
-    return watch(Reader(), Drawn(faces), None, mel, finder, Silent())
+    scene = Drawn(faces)
+    return watch(Reader(), scene, scene.info, mel, finder, Silent())
 
 
 # The film itself
@@ -102,7 +111,7 @@ def test_a_film_is_its_faces_and_its_sound():
 
 
 def test_another_film_of_the_scene_is_read():
-    scene, other = Drawn(levels(0, 20)), object()
+    scene, other = Drawn(levels(0, 20)), at_25(20)
     watch(Reader(), scene, other, sounding(levels(0, 20)), None, Silent())
     assert scene.films == [other]
 
@@ -110,8 +119,44 @@ def test_another_film_of_the_scene_is_read():
 def test_faces_that_come_late_are_laid_on_the_films_clock():
     faces = levels(0, 80)
     scene = Drawn(faces[20:], start=20)
-    film = watch(Reader(), scene, None, sounding(faces), None, Silent())
+    film = watch(Reader(), scene, scene.info, sounding(faces), None, Silent())
     assert judge_film(film)["own"].offset_ms == pytest.approx(0, abs=7)
+
+
+def test_every_film_is_judged_by_its_own_clock():
+    """Frame 40 of the real film is shown for 160 ms more; in the generated one it is not."""
+    faces, frames = levels(0, 80), np.arange(81)
+    varying = Clock(Fraction(80 * 25, 84), Fraction(1, 25), frames + 4 * (frames > 40))
+    real = SimpleNamespace(path=Path("real.mp4"), clock=varying, frames=80)
+    scene = Drawn(faces, info=real)
+
+    def said(film, heard):
+        return judge_film(watch(Reader(), scene, film, sounding(heard), None, Silent()))["own"]
+
+    its_own = np.insert(faces, 41, [0.5] * 4)
+    for own, other in (
+        (said(at_25(80), faces), said(at_25(80), its_own)),
+        (said(real, its_own), said(real, faces)),
+    ):
+        assert own.offset_ms == pytest.approx(0, abs=7)
+        assert own.confidence > 0.8
+        assert other.confidence < 0.7
+    assert said(at_25(80), faces).moments == 76
+    # Moments at which the held frame would have to be two at once are left out.
+    assert 60 <= said(real, its_own).moments <= 80
+
+
+@pytest.mark.parametrize(("start", "moments"), [(0, 56), (20, 36)])
+def test_faces_after_the_end_of_a_shorter_film_are_left_out(start, moments):
+    faces = levels(0, 75)
+    scene = Drawn(faces[start:], start)
+    own = judge_film(watch(Reader(), scene, at_25(60), sounding(faces), None, Silent()))["own"]
+    assert own.moments == moments
+    assert own.offset_ms == pytest.approx(0, abs=7)
+    short = at_25(13)
+    short.path = Path("short.mp4")
+    with pytest.raises(InputError, match=r"short\.mp4 shows a face for too short a time"):
+        watch(Reader(), Drawn(faces), short, sounding(faces), None, Silent())
 
 
 def test_the_mouth_in_the_middle_is_the_still_one():
@@ -160,16 +205,20 @@ def test_a_film_and_its_controls(late):
 
 
 def test_a_sound_whose_own_place_could_be_found_is_not_swapped():
-    faces = levels(0, 30)  # 1.2 s: the other half is 600 ms away
+    faces = levels(0, 42)  # the other half is 840 ms away, and heard from 130 ms before it
     assert list(judge_film(watched(faces, sounding(faces)))) == ["own", "shifted", "still"]
-    faces = levels(0, 32)
+    faces = levels(0, 44)
     swapped = judge_film(watched(faces, sounding(faces)))["swapped"]
     assert swapped.confidence < 0.7
 
 
+def judged_pair(real, generated):
+    return verdicts(pair_conditions(real, generated))
+
+
 def test_a_generated_film_beside_the_real_one():
     real, spoken = levels(0, 75), levels(1, 75)
-    said = judge_pair(watched(real, sounding(real, 8)), watched(spoken, sounding(spoken, -4)))
+    said = judged_pair(watched(real, sounding(real, 8)), watched(spoken, sounding(spoken, -4)))
     assert list(said) == ["real", "generated", "copy", "shifted", "swapped", "still"]
     assert said["real"].offset_ms == pytest.approx(100, abs=7)
     assert said["generated"].offset_ms == pytest.approx(-50, abs=7)
@@ -183,7 +232,7 @@ def test_a_generated_film_beside_the_real_one():
 def test_copy_is_the_real_mouths_against_the_new_sound():
     real = levels(0, 75)
     nothing = watched(np.zeros(75), sounding(real, 8))  # painted mouths that never move
-    said = judge_pair(watched(real, sounding(real)), nothing)
+    said = judged_pair(watched(real, sounding(real)), nothing)
     assert said["copy"].offset_ms == pytest.approx(100, abs=7)
     assert said["copy"].confidence > 0.8
     assert said["generated"].confidence < 0.5
@@ -193,18 +242,30 @@ def test_copy_is_the_real_mouths_against_the_new_sound():
 def test_a_real_film_without_a_sound_has_no_figures_of_its_own(columns):
     real, spoken = levels(0, 75), levels(1, 75)
     silent = watched(real, np.full((80, columns), SILENCE, np.float32))
-    said = judge_pair(silent, watched(spoken, sounding(spoken)))
+    said = judged_pair(silent, watched(spoken, sounding(spoken)))
     assert list(said) == ["generated", "copy", "shifted", "swapped", "still"]
 
 
 def test_distance_takes_twenty_seconds():
     short, long = levels(0, 75), levels(0, 520)
     one = watched(short, sounding(short))
-    assert joint_distance(one, one) is None
+    assert distances(pair_conditions(one, one)) is None
     real, still = watched(long, sounding(long)), watched(np.zeros(520), sounding(long))
-    assert joint_distance(real, real) == pytest.approx(0, abs=1e-6)
-    assert joint_distance(real, still) > 0.5
-    assert joint_distance(real, one) is None
+    same = distances(pair_conditions(real, real))
+    assert list(same) == ["generated", "copy", "shifted", "swapped", "still"]
+    assert same["generated"] == pytest.approx(0, abs=1e-6)
+    assert same["copy"] == pytest.approx(0, abs=1e-6)
+    assert min(same[name] for name in ("shifted", "swapped", "still")) > 0.3
+    assert min(same.values()) >= 0
+    assert distances(pair_conditions(real, still))["generated"] > 0.5
+    # Of the short sound there is too little, whatever mouths it has.
+    assert distances(pair_conditions(real, one)) is None
+    # Five films of which the last 200 ms are missing: `shifted` alone is too short.
+    least = levels(0, ENOUGH + 4)
+    least = watched(least, sounding(least))
+    assert list(distances(pair_conditions(least, least))) == [
+        "generated", "copy", "swapped", "still"
+    ]  # fmt: skip
 
 
 # Lips
@@ -221,11 +282,14 @@ def gapes(*gaps):
 def test_lips_beside_their_controls():
     real = gapes(0, 1, 2, 4, 3, 2, 1, 5)
     told = compare_lips(real, real, 25)
-    assert list(told) == ["generated", "shifted", "still"]
+    assert list(told) == ["generated", "shifted", "swapped", "still"]
     assert told["generated"].distance == 0
     assert told["generated"].correlation == pytest.approx(1)
     # Five frames later: 2, 1, 5 beside 0, 1, 2.
     assert told["shifted"].correlation == pytest.approx(np.corrcoef([2, 1, 5], [0, 1, 2])[0, 1])
+    turned = [3, 2, 1, 5, 0, 1, 2, 4]  # four frames away
+    expected = np.corrcoef([0, 1, 2, 4, 3, 2, 1, 5], turned)[0, 1]
+    assert told["swapped"].correlation == pytest.approx(expected)
     assert told["still"].correlation is None
     # The generated mouth in the middle, gap 3, beside all: means of |real - 3|, and of three points
     # of twenty each.
@@ -315,20 +379,76 @@ def test_syncnet_is_shown_what_is_on_screen_25_times_a_second(monkeypatch, tmp_p
     assert info.clock.fps == fps
     got = {}
 
-    def judged(network, frames, samples, device):
+    def embedded(network, frames, samples, device):
         got["levels"] = [int(frame[100, 100, 0]) for frame in frames]
         got["seconds"] = len(samples) / RATE
-        return "said"
+        return torch.eye(8), torch.eye(8)
 
-    monkeypatch.setattr(film_sync, "syncnet_judge", judged)
+    monkeypatch.setattr(film_sync, "embed_clip", embedded)
     boxes = np.tile([4.0, 4.0, 28.0, 28.0], (info.frames, 1))
     scene = SimpleNamespace(boxes=boxes)
     network = torch.nn.Linear(1, 1)
-    assert ask_syncnet(network, scene, info, Silent()) == "said"
+    said = ask_syncnet(network, scene, info, "own", Silent())
+    assert list(said) == ["own", "shifted", "still"]
+    # Each lip has its own sound, in which nothing but its place is told.
+    assert [said[name].offset_ms for name in ("own", "shifted")] == [0, 200]
+    assert said["own"].lse_d == pytest.approx(0, abs=1e-5)
     shown = np.round(np.array(got["levels"]) * 219 / 255).astype(int)  # luma from 16 to 235
     assert shown.tolist()[:10] == expected
     assert len(shown) == len(expected) + (fps == 12)
     assert got["seconds"] == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """What SyncNet says of lips and sounds (n, D) that are given."""
+    info = probe(film(tmp_path / "film.mkv", seconds=0.4))
+    scene = SimpleNamespace(boxes=np.tile([4.0, 4.0, 28.0, 28.0], (info.frames, 1)))
+
+    def ask(lips, sounds):
+        monkeypatch.setattr(film_sync, "embed_clip", lambda *_: (lips, sounds))
+        return ask_syncnet(torch.nn.Linear(1, 1), scene, info, "own", Silent())
+
+    return ask
+
+
+@pytest.mark.parametrize("late", [-3, 0, 4, 10])
+def test_syncnets_figures_come_with_controls(asked, late):
+    lips = torch.from_numpy(np.random.default_rng(0).normal(size=(60, 64)))
+    said = asked(lips, lips.roll(late, 0))
+    assert list(said) == ["own", "shifted", "swapped", "still"]
+    assert said["own"].offset_ms == 40 * late
+    assert said["shifted"].offset_ms == 40 * late + 200
+    # A constant delay costs nothing but what meets no sound at an end, 8 away (the root of 64).
+    for name in ("own", "shifted"):
+        assert said[name].lse_d < 9 * abs(late) / 55 + 0.1
+        assert said[name].lse_c > 5
+    for name in ("swapped", "still"):
+        assert said[name].lse_d > 9
+        assert said[name].lse_c < 2
+
+
+def test_syncnets_shifted_control_is_a_sound_that_is_five_frames_late(asked):
+    lips = torch.from_numpy(np.random.default_rng(1).normal(size=(60, 64)))
+    late = torch.cat([torch.zeros(5, 64), lips[:-5]])
+    assert asked(lips, lips)["shifted"].offset_ms == asked(lips, late)["own"].offset_ms == 200
+
+
+@pytest.mark.parametrize(
+    ("count", "names"),
+    [
+        (1, ["own", "still"]),
+        (5, ["own", "still"]),
+        (6, ["own", "shifted", "still"]),
+        (39, ["own", "shifted", "still"]),
+        (40, ["own", "shifted", "swapped", "still"]),  # 20 windows away; 19 may be seen in part
+    ],
+)
+def test_short_clips_have_fewer_of_syncnets_controls(asked, count, names):
+    lips = 9 * torch.from_numpy(np.random.default_rng(2).normal(size=(count, 64)))
+    said = asked(lips, lips)
+    assert list(said) == names
+    assert said["own"].lse_d == pytest.approx(0, abs=1e-3)
 
 
 # Real clips

@@ -12,7 +12,7 @@ import pytest
 from skimage.data import astronaut
 from skimage.transform import resize
 
-from lipgan_cli.engine.media.clock import Clock, constant
+from lipgan_cli.engine.media.clock import constant
 from lipgan_cli.engine.media.faces import cut
 from lipgan_cli.engine.media.video import VideoInfo, probe, read_frames, to_rgb
 from lipgan_cli.engine.metrics.scene import Scene, look
@@ -61,16 +61,10 @@ class Told(Silent):
         self.notes.append(message)
 
 
-def test_frames_with_a_face_and_their_times():
+def test_frames_with_a_face():
     square = [50, 40, 40]
     scene = scene_of([NOWHERE, square, square, NOWHERE, square])
     assert scene.seen.tolist() == [1, 2, 4]
-    np.testing.assert_allclose(scene.times, [0.04, 0.08, 0.16])
-    np.testing.assert_allclose(scene_of([square] * 3, fps=50).times, [0, 0.02, 0.04])
-    varying = Clock(Fraction(25), Fraction(1, 1000), np.array([0, 33, 100, 120]))
-    np.testing.assert_allclose(
-        scene_of([NOWHERE, square, square], clock=varying).times, [0.033, 0.1]
-    )
 
 
 def middle(height, width):
@@ -170,5 +164,4 @@ def test_frames_without_a_face_are_told(tmp_path, portrait):
     assert told.notes == [f"{path}: no face in 2 of 5 frames"]
     nobody = look(probe(write(tmp_path / "empty.mkv", [empty] * 2)), told)
     assert nobody.seen.tolist() == []
-    assert nobody.times.shape == (0,)
     assert list(nobody.crops(nobody.info, Silent())) == []

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
 import av
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from skimage.data import astronaut
 from skimage.transform import resize
 
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.clock import Clock, constant
 from lipgan_cli.engine.media.detectors import HogDetector
 from lipgan_cli.engine.media.faces import squares
 from lipgan_cli.engine.media.people import one_person
 from lipgan_cli.engine.media.tracks import find_tracks
-from lipgan_cli.engine.media.video import probe, read_frames, to_rgb
+from lipgan_cli.engine.media.video import VideoInfo, probe, read_frames, to_rgb
 from lipgan_cli.engine.metrics.image import PairSummary, psnr, ssim
 from lipgan_cli.engine.metrics.scene import look
 from lipgan_cli.engine.metrics.videos import check_alike, compare_videos
@@ -108,6 +115,75 @@ def test_videos_that_do_not_match_are_told_apart(tmp_path, other, message):
     generated = write(tmp_path / "fake.mkv", frames, other.get("fps", 25))
     with pytest.raises(InputError, match=f"the videos differ in {message}"):
         compared(real, generated, False, Silent())
+
+
+def on(clock, name):
+    return VideoInfo(Path(name), 48, 32, clock, 0.0, False, False)
+
+
+def at(fps, frames):
+    return constant(Fraction(fps), frames)
+
+
+def late_by(part, frames=100, which=60):
+    """25 a second, but one frame is shown late by so much of a frame."""
+    ticks = 1000 * np.arange(frames + 1)
+    ticks[which] += round(1000 * part)
+    return Clock(Fraction(25), Fraction(1, 25_000), ticks)
+
+
+@pytest.mark.parametrize(
+    ("real", "generated"),
+    [
+        (at("30000/1001", 5000), at("2997/100", 5000)),
+        (at("60000/1001", 5000), at("5994/100", 5000)),
+        (at(25, 180), at("25.1", 180)),  # 0.4 %, 0.71 frames at the end
+        (at(25, 100), late_by(0.7)),
+        (late_by(-0.7), at(25, 100)),
+        (late_by(0.7), late_by(0.7)),
+        (late_by(5), late_by(5)),
+        (at(25, 3), at(25, 5)),
+    ],
+)
+def test_clocks_that_are_near_are_alike(real, generated):
+    check_alike(on(real, "real"), on(generated, "fake"))
+    check_alike(on(generated, "fake"), on(real, "real"))
+
+
+@pytest.mark.parametrize(
+    ("real", "generated", "rates"),
+    [
+        (at(25, 200), at("25.1", 200), ("25 fps", "25.1 fps")),  # 0.8 frames at the end
+        (at(25, 3), at("25.2", 3), ("25 fps", "25.2 fps")),  # 0.8 %
+        (at(30, 800), at("30000/1001", 800), ("30 fps", "29.97 fps")),
+        (at(25, 100), late_by(0.8), ("25 fps", "25 fps, varying")),
+        (late_by(-0.8), at(25, 100), ("25 fps, varying", "25 fps")),
+        (late_by(5, which=60), late_by(5, which=61), ("25 fps, varying", "25 fps, varying")),
+    ],
+)
+def test_clocks_that_drift_apart_are_told(real, generated, rates):
+    one, other = on(real, "real"), on(generated, "fake")
+    message = "the videos differ in rate: real has {}, fake has {}"
+    with pytest.raises(InputError, match=f"^{re.escape(message.format(*rates))}$"):
+        check_alike(one, other)
+    with pytest.raises(InputError, match="differ in rate"):
+        check_alike(other, one)
+
+
+@pytest.mark.parametrize("fps", [Fraction(60000, 1001), Fraction(30000, 1001), Fraction(24)])
+def test_a_film_and_its_copy_in_another_container_are_alike(tmp_path, fps):
+    source, copy = tmp_path / "film.mp4", tmp_path / "copy.mkv"  # which rounds to milliseconds
+    frames = [f"testsrc=s=48x32:r={fps}:d=2"]
+    program = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
+    for command in (
+        ["-f", "lavfi", "-i", *frames, "-c:v", "libx264", "-preset", "ultrafast", source],
+        ["-i", source, "-c", "copy", copy],
+    ):
+        subprocess.run([*program, *map(str, command)], check=True)
+    real, generated = probe(source), probe(copy)
+    assert real.frames == generated.frames >= 48
+    check_alike(real, generated)
+    check_alike(generated, real)
 
 
 @pytest.mark.parametrize(("frames", "common"), [(4, 3), (5, 3), (2, 2), (1, 1)])

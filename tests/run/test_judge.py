@@ -27,7 +27,10 @@ class Recorded(Silent):
     """Keeps what is shown of each task, and presses Ctrl-C after some steps."""
 
     def __init__(self, stop_after=None):
-        self.shown, self.totals, self.stop_after = [], [], stop_after
+        self.shown, self.totals, self.notes, self.stop_after = [], [], [], stop_after
+
+    def note(self, message):
+        self.notes.append(message)
 
     @contextmanager
     def task(self, description, total=None, unit=""):
@@ -328,10 +331,12 @@ def data(clips, tmp_path):
 
 def test_a_judge_is_taught_measured_and_written(data, tmp_path):
     file = tmp_path / "made" / "judge.safetensors"
-    summary = teach(JudgeRequest(file, data, "full", 7, 2, "cpu"), Silent())
+    told = Recorded()
+    summary = teach(JudgeRequest(file, data, "full", 7, 2, "cpu"), told)
     assert summary.file == file
     assert summary.iterations == 2
     assert summary.seconds > 0
+    assert told.notes == []
     # The clip of s3 is too short to be judged.
     assert {name: figures.clips for name, figures in summary.figures.items()} == {"s2": 2, "all": 2}
     with safe_open(file, "pt") as opened:
@@ -348,8 +353,20 @@ def test_a_judge_is_taught_measured_and_written(data, tmp_path):
 
 
 def test_clips_that_it_learnt_from_are_no_test(data, tmp_path):
-    summary = teach(JudgeRequest(tmp_path / "judge", data, "test", 7, 1), Silent())
+    told = Recorded()
+    summary = teach(JudgeRequest(tmp_path / "judge", data, "test", 7, 1), told)
     assert summary.figures == {}
+    (note,) = told.notes
+    assert note.startswith("no clip is left to measure the judge on: the test clips are all among")
+    with safe_open(tmp_path / "judge", "pt") as opened:
+        assert json.loads(opened.metadata()["about"])["test"] == {}
+
+
+def test_test_clips_that_are_too_short_are_told(prepare_toy, tmp_path):
+    data = prepare_toy({"s1/a": 40, "s2/b": 8}, test=("s2/b",), name="short")
+    told = Recorded()
+    assert teach(JudgeRequest(tmp_path / "judge", data, iterations=1), told).figures == {}
+    assert told.notes == ["no clip is left to measure the judge on: the test clips are too short"]
 
 
 def test_a_dataset_is_found_by_its_name(data, home, tmp_path):
@@ -361,15 +378,24 @@ def test_a_dataset_is_found_by_its_name(data, home, tmp_path):
     }
 
 
-def test_ctrl_c_leaves_what_was_there(data, tmp_path):
+def test_ctrl_c_leaves_nothing(data, tmp_path):
     folder = tmp_path / "judges"
-    folder.mkdir()
-    file = folder / "judge.safetensors"
-    file.write_text("an older one")
     with pytest.raises(KeyboardInterrupt):
-        teach(JudgeRequest(file, data, iterations=3), Recorded(stop_after=1))
-    assert file.read_text() == "an older one"
-    assert list(folder.iterdir()) == [file]
+        teach(JudgeRequest(folder / "judge", data, iterations=3), Recorded(stop_after=1))
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_comes_while_it_learns_is_kept(data, tmp_path, monkeypatch):
+    file = tmp_path / "judge"
+
+    def learn_slowly(*given):
+        file.write_text("of somebody else")
+        return learn(*given)
+
+    monkeypatch.setattr(of_run, "learn", learn_slowly)
+    with pytest.raises(InputError, match="judge exists already"):
+        teach(JudgeRequest(file, data, iterations=1), Silent())
+    assert file.read_text() == "of somebody else"
 
 
 def test_what_fails_while_it_is_written_leaves_nothing(data, tmp_path, monkeypatch):
@@ -386,10 +412,11 @@ def test_what_fails_while_it_is_written_leaves_nothing(data, tmp_path, monkeypat
 
 def test_bad_requests_cost_no_learning(data, tmp_path, monkeypatch):
     monkeypatch.setattr(of_run, "learn", None)
-    (tmp_path / "file").touch()
+    (tmp_path / "file").write_text("mine")
     for request, message in [
         (JudgeRequest(tmp_path, data), "is a folder, not a file"),
         (JudgeRequest(tmp_path / "file" / "judge", data), "cannot make the folder"),
+        (JudgeRequest(tmp_path / "file", data), "file exists already"),
         (JudgeRequest(tmp_path / "judge", tmp_path / "nowhere"), "is not a prepared dataset"),
         (JudgeRequest(tmp_path / "judge"), "there is no prepared dataset"),
         (JudgeRequest(tmp_path / "judge", data, "some"), "there is no subset 'some'"),
@@ -399,6 +426,7 @@ def test_bad_requests_cost_no_learning(data, tmp_path, monkeypatch):
         with pytest.raises(InputError, match=message):
             teach(request, Silent())
     assert not (tmp_path / "judge").exists()
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_clips_that_are_too_short_are_told(prepare_toy, tmp_path):

@@ -48,7 +48,7 @@ def face() -> Picture:
     return astronaut()[40:216, 136:312].copy()
 
 
-def talking(face: Picture, shift: int = 0, frames: int = 40) -> list[Picture]:
+def talking(face: Picture, shift: int = 0, frames: int = 50) -> list[Picture]:
     """The face with a mouth that opens and closes, `shift` frames later than another's."""
     pictures = []
     for number in range(frames):
@@ -56,6 +56,12 @@ def talking(face: Picture, shift: int = 0, frames: int = 40) -> list[Picture]:
         picture[118 : 118 + (6 if (number - shift) // 5 % 2 else 2), 76:98] = (60, 20, 25)
         pictures.append(picture)
     return pictures
+
+
+@pytest.fixture(scope="session")
+def pictures(face: Picture) -> list[Picture]:
+    """Those of the real one of `films`."""
+    return talking(face)
 
 
 def bursts(seconds: float, shift: float = 0.0) -> np.ndarray:
@@ -67,12 +73,12 @@ def bursts(seconds: float, shift: float = 0.0) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory, face: Picture) -> dict[str, Path]:
-    """A real film of 1.6 s; one that was generated from another sound; both without a sound."""
+    """A real film of 2 s; one that was generated from another sound; both without a sound."""
     folder = tmp_path_factory.mktemp("films")
     real, fake = talking(face), talking(face, 3)
     return {
-        "real": write_film(folder / "real [1] ü.mkv", real, bursts(1.6)),
-        "fake": write_film(folder / "fake.mkv", fake, bursts(1.6, 0.12)),
+        "real": write_film(folder / "real [1] ü.mkv", real, bursts(2.0)),
+        "fake": write_film(folder / "fake.mkv", fake, bursts(2.0, 0.12)),
         "silent": write_film(folder / "silent.mkv", real),
         "silent fake": write_film(folder / "silent fake.mkv", fake),
     }
@@ -126,10 +132,13 @@ def short_features(monkeypatch: pytest.MonkeyPatch, network: Network, fid_weight
 
 @pytest.fixture(scope="session")
 def talk() -> Callable[..., Path]:
-    """Write pictures with a sound as long: `talk(path, pictures)`; `sound=False` leaves it out."""
+    """Write pictures with a sound as long, or a part of that: `talk(path, pictures, sound=0.5)`.
 
-    def write(path: Path, pictures: list[Picture], sound: bool = True, fps: int = 25) -> Path:
-        heard = bursts(len(pictures) / fps) if sound else None
+    `sound=False` leaves it out.
+    """
+
+    def write(path: Path, pictures: list[Picture], sound: float = True, fps: int = 25) -> Path:
+        heard = bursts(sound * len(pictures) / fps) if sound else None
         return write_film(path, pictures, heard, fps)
 
     return write

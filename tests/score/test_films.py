@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.faces import region
 from lipgan_cli.engine.media.landmarks import LIPS
-from lipgan_cli.engine.metrics.lipsync import FRAME_MS
+from lipgan_cli.engine.media.video import probe
+from lipgan_cli.engine.metrics.lipsync import FRAME_MS, SyncFigures
+from lipgan_cli.engine.metrics.scene import look
 from lipgan_cli.engine.metrics.syncnet import SyncNetFigures
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.score import films as engine
@@ -22,7 +25,16 @@ from lipgan_cli.engine.score.pairs import PairRequest, score_pairs
 from lipgan_cli.engine.weights.registry import named
 
 CONTROLS = ["shifted", "swapped", "still"]
+CLEAR = 0.15
 NOTE = "An offset is by how many milliseconds the sound is late; negative: early."
+
+
+class Told(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, message):
+        self.notes.append(message)
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +51,21 @@ def failed(ran):
     return line
 
 
+def assert_unclear(ran, *films):
+    """All went well, and a judge that has learnt nothing is not sure of films."""
+    assert ran.code == 0
+    lines = ran.stderr.splitlines()
+    assert len(lines) == len(films)
+    for line, film in zip(lines, films, strict=True):
+        head, tail = f"{film}: a confidence of ", " says little: "
+        assert line.startswith(head)
+        assert line.endswith(f"{tail}what is heard may not be what the face says")
+        assert float(line[len(head) : line.index(tail)]) < CLEAR
+
+
 def test_table_of_one_video(films, judge, lipgan):
     ran = lipgan("score", films["real"], "--judge", judge)
-    assert (ran.code, ran.stderr) == (0, "")
+    assert_unclear(ran, films["real"])
     head, _, *rows, note = ran.stdout.splitlines()
     assert head.split("  ")[0] == "lip-sync"
     assert head.split()[1:] == ["offset", "in", "ms", "confidence", "moments"]
@@ -51,7 +75,7 @@ def test_table_of_one_video(films, judge, lipgan):
         assert offset[0] in "+-"
         assert abs(int(offset)) <= 600
         assert -2 <= float(confidence) <= 2
-        assert int(moments) == 36  # 40 frames, of which two at each end are not in the middle of 5
+        assert int(moments) == 46  # 50 frames, of which two at each end are not in the middle of 5
     assert note == NOTE
 
 
@@ -63,7 +87,7 @@ def test_json_of_one_video(films, judge, lipgan):
     sync = result["figures"].pop("sync")
     assert list(sync) == ["own", *CONTROLS]
     assert set(sync["own"]) == {"offset_ms", "confidence", "moments"}
-    assert result["figures"] == dict.fromkeys(("distance", "syncnet", "lips", "seam"))
+    assert result["figures"] == dict.fromkeys(("distances", "syncnet", "lips", "seam"))
 
 
 def test_judge_of_the_install_is_the_default(films, tmp_path, lipgan, monkeypatch):
@@ -89,6 +113,29 @@ def test_real_clips_are_in_sync(grid_dir):
 def test_silent_video_is_refused(films, judge, lipgan):
     line = failed(lipgan("score", films["silent"], "--judge", judge))
     assert line == f"error: {films['silent']} has no sound to judge"
+
+
+@pytest.mark.parametrize(("confidence", "notes"), [(0.15, 0), (0.149, 1), (-0.01, 1)])
+def test_a_confidence_that_says_little_is_told(films, monkeypatch, confidence, notes):
+    told = Told()
+    monkeypatch.setattr(engine, "judge_film", lambda _: {"own": SyncFigures(0, confidence, 30)})
+    request = FilmRequest(films["real"], Measures(device="cpu"))
+    assert score_film(request, told).figures.sync["own"].confidence == confidence
+    assert len(told.notes) == notes
+    for note in told.notes:
+        assert note.startswith(f"{films['real']}: a confidence of {confidence:.2f} says little")
+
+
+def test_a_sound_of_less_than_a_third_is_refused(films, judge, lipgan, tmp_path, talk, pictures):
+    path = talk(tmp_path / "hush.mkv", pictures, sound=0.2)
+    message = f"error: {path}: the sound covers less than a third of the face"
+    assert failed(lipgan("score", path, "--judge", judge)) == message
+    assert failed(lipgan("score", films["real"], path, "--sync", "--judge", judge)) == message
+    # A real film has no figures then, as a silent one.
+    ran = lipgan("score", path, films["fake"], "--sync", "--judge", judge, "--json", "-q")
+    assert ran.code == 0
+    sync = json.loads(ran.stdout)["systems"][0]["video"]["sync"]
+    assert list(sync) == ["generated", "copy", *CONTROLS]
 
 
 def test_what_is_no_video_is_refused(tmp_path, lipgan, face, judge):
@@ -127,12 +174,12 @@ def test_what_is_no_judge_is_refused_before_any_work(films, tmp_path, lipgan, mo
 def test_two_videos_with_lip_sync(films, judge, lipgan):
     arguments = ("score", films["real"], films["fake"], "--sync", "--judge", judge)
     ran = lipgan(*arguments, "--json")
-    assert (ran.code, ran.stderr) == (0, "")
+    assert_unclear(ran, films["fake"])
     (system,) = json.loads(ran.stdout)["systems"]
     video = system["video"]
     assert list(video["sync"]) == ["real", "generated", "copy", *CONTROLS]
     assert video["seam"] == pytest.approx(1, abs=0.02)  # the mouth alone has changed
-    assert video["distance"] is video["syncnet"] is video["lips"] is None
+    assert video["distances"] is video["syncnet"] is video["lips"] is None
     # What is said of a side is what is said of it alone.
     for name, side in (("real", "real"), ("fake", "generated")):
         alone = json.loads(lipgan("score", films[name], "--judge", judge, "--json").stdout)
@@ -145,18 +192,33 @@ def test_two_videos_with_lip_sync(films, judge, lipgan):
     assert [row.split()[0] for row in rows[2:-1]] == ["real", "generated", "copy", *CONTROLS]
     assert rows[-1] == NOTE
     assert [line.split() for line in whole.splitlines()[::2]] == [
-        ["whole", "video", "generated", "real"],
-        ["seam", f"{video['seam']:.2f}", "1.00"],
+        ["seam", "1:", "does", "not", "show"],
+        ["fake.mkv", f"{video['seam']:.2f}"],
     ]
 
 
+def test_a_box_around_the_face_is_a_seam(films, judge, lipgan, tmp_path, talk, pictures):
+    x, y, side = region(look(probe(films["real"]), Silent()).squares[25])
+    seams = []
+    for lighter in (0, 6, 20):
+        boxed = [picture.astype(int) for picture in pictures]
+        for picture in boxed:
+            picture[max(y, 0) : y + side, max(x, 0) : x + side] += lighter
+        fake = [picture.clip(0, 255).astype(np.uint8) for picture in boxed]
+        path = talk(tmp_path / f"{lighter}.mkv", fake)
+        ran = lipgan("score", films["real"], path, "--sync", "--judge", judge, "--json", "-q")
+        seams.append(json.loads(ran.stdout)["systems"][0]["video"]["seam"])
+    assert seams[0] == pytest.approx(1, abs=0.001)
+    assert 1.2 < seams[1] < seams[2] < 10
+
+
 def test_video_that_is_a_frame_shorter_is_judged(films, judge, lipgan, tmp_path, talk, face):
-    fake = talk(tmp_path / "short.mkv", [face] * 39)
+    fake = talk(tmp_path / "short.mkv", [face] * 49)
     ran = lipgan("score", films["real"], fake, "--sync", "--judge", judge, "--json")
     assert ran.code == 0
-    assert ran.stderr.startswith("the 39 frames that both have are compared: ")
+    assert ran.stderr.startswith("the 49 frames that both have are compared: ")
     sync = json.loads(ran.stdout)["systems"][0]["video"]["sync"]
-    assert [sync[name]["moments"] for name in ("real", "generated")] == [36, 35]
+    assert [sync[name]["moments"] for name in ("real", "generated")] == [46, 45]
 
 
 def test_several_videos_share_the_real_one(films, judge, lipgan, tmp_path, monkeypatch):
@@ -181,10 +243,10 @@ def test_several_videos_share_the_real_one(films, judge, lipgan, tmp_path, monke
 
 def test_silent_real_video_has_no_figures_of_its_own(films, judge, lipgan):
     ran = lipgan("score", films["silent"], films["fake"], "--sync", "--judge", judge, "--json")
-    assert (ran.code, ran.stderr) == (0, "")
+    assert_unclear(ran, films["fake"])
     (system,) = json.loads(ran.stdout)["systems"]
     assert list(system["video"]["sync"]) == ["generated", "copy", *CONTROLS]
-    assert system["video"]["distance"] is None
+    assert system["video"]["distances"] is None
 
 
 def test_silent_generated_video_is_refused_before_any_work(films, judge, lipgan, monkeypatch):
@@ -200,7 +262,7 @@ def test_without_sync_a_silent_video_is_compared(films, lipgan):
     assert (ran.code, ran.stderr) == (0, "")
     (system,) = json.loads(ran.stdout)["systems"]
     assert system["video"] is None
-    assert system["figures"]["mouth"]["psnr"]["count"] == 40
+    assert system["figures"]["mouth"]["psnr"]["count"] == 50
 
 
 def test_distance_of_long_videos_is_told(films, judge, lipgan, monkeypatch):
@@ -210,10 +272,27 @@ def test_distance_of_long_videos_is_told(films, judge, lipgan, monkeypatch):
     monkeypatch.setattr(sync_protocol, "ENOUGH", 10)
     arguments = ("score", films["real"], films["fake"], "--sync", "--judge", judge)
     (system,) = json.loads(lipgan(*arguments, "--json").stdout)["systems"]
-    assert system["video"]["distance"] > 0
-    row = lipgan(*arguments).stdout.splitlines()[-1]
-    assert row.startswith("Frechet distance of lip-sync ")
-    assert row.split()[-2:] == [f"{system['video']['distance']:.4f}", "0.0000"]
+    apart = system["video"]["distances"]
+    assert list(apart) == ["generated", "copy", *CONTROLS]
+    assert min(apart.values()) > 0
+    tables = lipgan(*arguments).stdout.split("\n\n")
+    (table,) = (part for part in tables if part.startswith("Frechet distance of lip-sync "))
+    head, _, *rows = table.splitlines()
+    assert head.endswith("  to the real video")
+    assert [row.split() for row in rows] == [[name, f"{apart[name]:.4f}"] for name in apart]
+
+
+def test_distance_of_a_copy_has_no_sign(films, judge, lipgan, monkeypatch):
+    from lipgan_cli.engine.metrics import sync_protocol
+
+    monkeypatch.setattr(sync_protocol, "ENOUGH", 10)
+    ran = lipgan("score", films["real"], films["real"], "--sync", "--judge", judge)
+    (table,) = (part for part in ran.stdout.split("\n\n") if part.startswith("Frechet"))
+    assert [row.split() for row in table.splitlines()[2:4]] == [
+        ["generated", "0.0000"],
+        ["copy", "0.0000"],
+    ]
+    assert "-0.000" not in ran.stdout
 
 
 class Points:
@@ -246,7 +325,7 @@ def test_lips_are_compared_where_landmarks_are_there(films, judge, monkeypatch, 
     monkeypatch.setattr(engine, "installed_landmarks", lambda: find)
     score = score_pairs(request, Silent())
     lips = score.systems[0].video.lips
-    assert list(lips) == ["generated", "shifted", "still"]
+    assert list(lips) == ["generated", "shifted", "swapped", "still"]
     assert lips["generated"].distance > 0
     # Five frames open, five closed, three frames later: 4 of 10 agree more than they do not.
     assert lips["generated"].correlation == pytest.approx(-0.2, abs=0.05)
@@ -255,7 +334,7 @@ def test_lips_are_compared_where_landmarks_are_there(films, judge, monkeypatch, 
     table = next(part for part in said.split("\n\n") if part.startswith("lips against"))
     rows = [line.split() for line in table.splitlines()[2:]]
     assert rows[0] == ["generated", f"{lips['generated'].distance:.2f}", "-0.20"]
-    assert rows[2][-1] == "-"
+    assert rows[3][-1] == "-"
 
 
 @pytest.fixture
@@ -263,9 +342,10 @@ def syncnet(monkeypatch, home):
     """A SyncNet that finds the sound of each film 40 ms later than that of the one before."""
     calls = []
 
-    def ask(network, scene, film, progress):
+    def ask(network, scene, film, name, progress):
         calls.append(film.path)
-        return SyncNetFigures(lse_d=6.5, lse_c=8.0, offset_ms=40 * len(calls))
+        said = SyncNetFigures(lse_d=6.5, lse_c=8.0, offset_ms=40 * len(calls))
+        return {name: said, "still": said}
 
     monkeypatch.setattr(engine, "syncnet", lambda measures: "network")
     monkeypatch.setattr(engine, "ask_syncnet", ask)
@@ -284,11 +364,15 @@ def test_syncnet_stands_beside(films, judge, syncnet, lipgan):
     assert "has no sound" in failed(ran)
     both = lipgan("score", films["real"], films["fake"], "--sync", "--judge", judge)
     table = both.stdout.split("\n\n")[2].splitlines()
-    assert [line.split()[:2] for line in table[2:]] == [["real", "+40"], ["generated", "+80"]]
+    assert [line.split()[:2] for line in table[2:]] == [
+        ["real", "+40"],
+        ["generated", "+80"],
+        ["still", "+80"],
+    ]
     assert syncnet == [films["real"], films["fake"]]
     syncnet.clear()
     ran = lipgan("score", films["silent"], films["fake"], "--sync", "--judge", judge, "--json")
-    assert list(json.loads(ran.stdout)["systems"][0]["video"]["syncnet"]) == ["generated"]
+    assert list(json.loads(ran.stdout)["systems"][0]["video"]["syncnet"]) == ["generated", "still"]
 
 
 def test_syncnet_is_used_where_its_weights_are(home, tmp_path, monkeypatch):

@@ -32,14 +32,14 @@ def figures_of(ran):
 def test_two_videos(films, lipgan):
     arguments = ("score", films["real"], films["silent fake"])
     (figures,) = figures_of(lipgan(*arguments, "--json"))
-    # The mouth alone has changed, in 24 of 40 frames: three of five are open where others are shut.
+    # The mouth alone has changed, in 30 of 50 frames: three of five are open where others are shut.
     whole, mouth = figures["whole"]["psnr"], figures["mouth"]["psnr"]
-    assert (whole["count"], whole["identical"]) == (mouth["count"], mouth["identical"]) == (40, 16)
+    assert (whole["count"], whole["identical"]) == (mouth["count"], mouth["identical"]) == (50, 20)
     assert mouth["mean"] < whole["mean"] - 10
     assert figures["upper_change"]["max"] == figures["eyes_change"]["max"] == 0
     rows = [line.split() for line in lipgan(*arguments).stdout.splitlines()]
     assert rows[3][:4] == ["PSNR", "in", "dB,", "whole"]
-    assert rows[3][4:] == [f"{whole['mean']:.2f}"] * 4 + ["40", "16"]
+    assert rows[3][4:] == [f"{whole['mean']:.2f}"] * 4 + ["50", "20"]
 
 
 def test_videos_without_a_face_have_no_mouth(tmp_path, lipgan, talk, face):
@@ -87,6 +87,26 @@ def test_all_sides_are_checked_before_the_first_is_measured(films, lipgan, monke
     assert "fid-inception are not installed" in failed(ran)
 
 
+def test_all_files_of_fid_are_checked_before_its_network_is_loaded(tmp_path, lipgan, monkeypatch):
+    from lipgan_cli.engine.score import pairs
+
+    monkeypatch.setattr(pairs, "fid_network", lambda _: pytest.fail("it has begun"))
+    for name, sizes in (("real", (8, 8)), ("fake", (8, 8)), ("mixed", (8, 9)), ("one", (8,))):
+        (tmp_path / name).mkdir()
+        for number, size in enumerate(sizes):
+            Image.new("RGB", (size, 8)).save(tmp_path / name / f"{number}.png")
+    real, fake, mixed, one = (tmp_path / name for name in ("real", "fake", "mixed", "one"))
+    line = failed(lipgan("score", "--fid", real, fake, mixed))
+    assert "FID needs pictures of one size" in line
+    assert f"{mixed / '1.png'} has 9x8" in line
+    line = failed(lipgan("score", "--fid", real, fake, one))
+    assert "FID needs two pictures a side or more, not 1" in line
+    assert str(one) in line
+    (fake / "1.png").write_text("no picture")
+    for sides in ((real, fake), (fake, real)):
+        assert f"{fake / '1.png'} is not a picture" in failed(lipgan("score", "--fid", *sides))
+
+
 def test_the_face_is_sought_once_for_several_videos(films, lipgan, monkeypatch, tmp_path):
     sought = []
     look = scene.look
@@ -95,13 +115,13 @@ def test_the_face_is_sought_once_for_several_videos(films, lipgan, monkeypatch, 
     ran = lipgan("score", films["real"], films["fake"], films["silent"], "--csv", path, "--json")
     fake, same = figures_of(ran)
     assert sought == [films["real"]]
-    assert fake["whole"]["psnr"]["identical"] == 16
-    assert same["whole"]["psnr"]["identical"] == 40
+    assert fake["whole"]["psnr"]["identical"] == 20
+    assert same["whole"]["psnr"]["identical"] == 50
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows] == [str(frame) for frame in range(40)] * 2
-    assert {row["generated"] for row in rows[40:]} == {str(films["silent"])}
-    assert {row["psnr"] for row in rows[40:]} == {"inf"}
+    assert [row["name"] for row in rows] == [str(frame) for frame in range(50)] * 2
+    assert {row["generated"] for row in rows[50:]} == {str(films["silent"])}
+    assert {row["psnr"] for row in rows[50:]} == {"inf"}
 
 
 def test_many_pictures_go_over_processes(tmp_path, lipgan, monkeypatch):
@@ -124,8 +144,8 @@ def test_many_pictures_go_over_processes(tmp_path, lipgan, monkeypatch):
 def test_rows_and_scene_are_for_the_engine(films):
     score = score_pairs(PairRequest(films["real"], (films["fake"],)), Silent())
     (system,) = score.systems
-    assert system.figures.whole.psnr.count == len(system.table.figures) == 40
-    assert system.table.names[-1] == "39"
+    assert system.figures.whole.psnr.count == len(system.table.figures) == 50
+    assert system.table.names[-1] == "49"
     assert score.scene.info.path == films["real"]
     assert "figures=" in repr(score)
     assert "table=" not in repr(score)

@@ -21,6 +21,7 @@ from lipgan_cli.engine.score.pairs import PairScore, PairSystem, PairTable
 from lipgan_cli.engine.score.tables import (
     PAIR_HEADER,
     distance_tables,
+    distance_text,
     filled,
     film_tables,
     offset_text,
@@ -136,27 +137,60 @@ def test_tables_of_a_film():
     assert film_tables(FilmScore(Path("a"), VideoFigures({}))) == []
 
 
-def film(seam, distance=None):
+def film(seam, distances=None):
     lips = {"generated": LipFigures(0.5, 0.75), "still": LipFigures(1.0, None)}
     sync = {"real": said(0), "generated": said(40)}
-    return VideoFigures(sync, distance, lips=lips, seam=seam)
+    return VideoFigures(sync, distances, lips=lips, seam=seam)
 
 
 def test_tables_of_several_films():
-    score = pairs(system("a.mp4", video=film(0.99)), system("b.mp4", video=film(1.3, 2.0)))
-    sync, lips, whole = pair_tables(score)
+    far = {"generated": 2.0, "copy": 0.0, "still": 3.25}
+    score = pairs(
+        system("a.mp4", video=film(0.994)),
+        system("b.mp4", video=film(1.3, far)),
+        system("c.mp4", video=film(None, {"generated": -1e-5})),
+    )
+    sync, lips, apart, seams = pair_tables(score)
     assert [row[:2] for row in sync.rows] == [
         ("real", "+0"),
         ("generated, a.mp4", "+40"),
         ("generated, b.mp4", "+40"),
+        ("generated, c.mp4", "+40"),
     ]
     assert lips.rows[0] == ("generated, a.mp4", "0.50", "0.75")
-    assert lips.rows[3] == ("still, b.mp4", "1.00", None)
-    assert whole.rows == (
-        ("seam, a.mp4", "0.99", "1.00"),
-        ("seam, b.mp4", "1.30", "1.00"),
-        ("Frechet distance of lip-sync, b.mp4", "2.0000", "0.0000"),
+    assert lips.rows[4] == ("still, b.mp4", "1.00", None)
+    assert apart.columns == ("Frechet distance of lip-sync", "to the real video")
+    assert apart.rows == (
+        ("generated, b.mp4", "2.0000"),
+        ("generated, c.mp4", "0.0000"),
+        ("copy, b.mp4", "0.0000"),
+        ("still, b.mp4", "3.2500"),
     )
+    assert seams.columns == ("seam", "1: does not show")
+    assert seams.rows == (("a.mp4", "0.99"), ("b.mp4", "1.30"))
+
+
+def test_a_seam_of_zero_is_a_seam():
+    *_, seams = pair_tables(pairs(system("a.mp4", video=film(0.0))))
+    assert seams.rows == (("a.mp4", "0.00"),)
+
+
+@pytest.mark.parametrize(
+    ("distance", "digits", "text"),
+    [
+        (-4e-5, 4, "0.0000"),
+        (-0.0, 4, "0.0000"),
+        (-6e-5, 4, "-0.0001"),
+        (27.45678, 4, "27.4568"),
+        (-4e-6, 5, "0.00000"),
+        (-0.00123, 5, "-0.00123"),
+    ],
+)
+def test_no_distance_is_less_than_zero_by_its_rounding(distance, digits, text):
+    assert distance_text(distance, digits) == text
+    if digits == 4:
+        (table,) = distance_tables({"a": Distances(distance, None, None, 7)})
+        assert table.rows[0][1] == text
 
 
 def model(name, speakers=2, sync=None, distances=None):

@@ -19,7 +19,7 @@ from lipgan_cli.engine.media.audio import (
 from lipgan_cli.engine.media.landmarks import Landmarks
 from lipgan_cli.engine.media.loudness import levelled
 from lipgan_cli.engine.media.video import VideoInfo, read_frames, to_rgb
-from lipgan_cli.engine.metrics.judge import FPS, FRAMES, Judge
+from lipgan_cli.engine.metrics.judge import FPS, FRAMES, HEARD, Judge
 from lipgan_cli.engine.metrics.landmarks import LipFigures, MouthPoints, mouth_points
 from lipgan_cli.engine.metrics.lipsync import (
     FEWEST,
@@ -37,13 +37,17 @@ from lipgan_cli.engine.metrics.lipsync import (
 )
 from lipgan_cli.engine.metrics.scene import Scene
 from lipgan_cli.engine.metrics.sync_protocol import SHIFT, distance
+from lipgan_cli.engine.metrics.syncnet import FRAMES as WINDOW
+from lipgan_cli.engine.metrics.syncnet import REACH as SYNCNET_REACH
 from lipgan_cli.engine.metrics.syncnet import (
     SyncNet,
     SyncNetFigures,
     crop,
+    embed_clip,
+    figures,
+    mean_distances,
     syncnet_squares,
 )
-from lipgan_cli.engine.metrics.syncnet import judge as syncnet_judge
 from lipgan_cli.engine.progress import Progress
 
 
@@ -64,13 +68,13 @@ class Watched:
     def controls(self) -> dict[str, Embedded]:
         """Return what the figures of these mouths are to be compared with.
 
-        There is no `swapped` of a sound so short that its own place would be found in it.
+        There is no `swapped` of a sound of less than 1.7 s, in which its own place would be found.
         """
         half = len(self.film.heard) // 2
         swapped = replace(self.film, heard=np.roll(self.film.heard, half, axis=0))
         return {
             "shifted": replace(self.film, columns=self.film.columns - SHIFT),
-            **({"swapped": swapped} if half > REACH else {}),
+            **({"swapped": swapped} if half > REACH + 2 * HEARD else {}),
             "still": replace(self.film, seen=np.repeat(self.still, len(self.film.seen), axis=0)),
         }
 
@@ -90,10 +94,12 @@ def watch(
     Raises:
         InputError: the face is seen for too short a time.
     """
-    laid = windows(scene.times)
+    # Each film has its own clock: one that drifts against the other is to be found.
+    seen_in = scene.seen[scene.seen < film.frames]
+    laid = windows(film.clock.seconds(seen_in))
     if len(laid.times) < FEWEST:
         raise InputError(
-            f"{scene.info.path} shows a face for too short a time to judge lip-sync",
+            f"{film.path} shows a face for too short a time to judge lip-sync",
             "half a second of a face is needed",
         )
     held: list[Mouth] = []
@@ -104,7 +110,7 @@ def watch(
             if finder is not None:
                 points.append(mouth_points(face[None], finder))
             lips = mouth(face)
-            if number == len(scene.seen) // 2:
+            if number == len(seen_in) // 2:
                 held.append(lips)
             yield lips
 
@@ -138,13 +144,13 @@ def judge_film(watched: Watched) -> dict[str, SyncFigures]:
     """What the judge says of a video alone: `own` is its own sound, then come the controls.
 
     `shifted`: the sound 200 ms later. `swapped`: the sound of another moment, half of its length
-    away, where that is more than 600 ms. `still`: one mouth for all frames.
+    away, where there are 1.7 s of it. `still`: one mouth for all frames.
     """
     return verdicts({"own": watched.film} | watched.controls())
 
 
-def judge_pair(real: Watched, generated: Watched) -> dict[str, SyncFigures]:
-    """What the judge says of a generated video beside the real one.
+def pair_conditions(real: Watched, generated: Watched) -> dict[str, Embedded]:
+    """What is judged of a generated video beside the real one.
 
     `real` and `generated` are each against their own sound; `copy` is the real mouths against the
     sound of the generated video, as if nothing had been generated. Then come the controls of the
@@ -155,16 +161,21 @@ def judge_pair(real: Watched, generated: Watched) -> dict[str, SyncFigures]:
         "generated": generated.film,
         "copy": replace(real.film, heard=generated.film.heard),
     }
-    return verdicts(conditions | generated.controls())
+    return conditions | generated.controls()
 
 
-def joint_distance(real: Watched, generated: Watched) -> float | None:
-    """The Frechet distance of the judge's vectors; None of less than 20 s."""
-    return distance([generated.film], [real.film])
+def distances(conditions: Mapping[str, Embedded]) -> dict[str, float] | None:
+    """The Frechet distances of the judge's vectors to the real ones; None of less than 20 s."""
+    real = conditions["real"]
+    apart = {name: distance([film], [real]) for name, film in conditions.items() if name != "real"}
+    found = {name: each for name, each in apart.items() if each is not None}
+    return found or None
 
 
 def compare_lips(real: MouthPoints, generated: MouthPoints, fps: float) -> dict[str, LipFigures]:
-    """How alike mouths move, with the controls `shifted` (200 ms later) and `still`.
+    """How alike mouths move, with the controls `shifted` (200 ms later), `swapped` and `still`.
+
+    `swapped` is the mouth of another moment, half of the length away.
 
     Frames that only one has are left out.
     """
@@ -175,15 +186,20 @@ def compare_lips(real: MouthPoints, generated: MouthPoints, fps: float) -> dict[
     conditions = {
         "generated": (real, generated),
         "shifted": (real[late:], generated[: len(generated) - late]),
+        "swapped": (real, np.roll(generated, common // 2, axis=0)),
         "still": (real, still),
     }
     return {name: LipFigures.of(*pair) for name, pair in conditions.items()}
 
 
 def ask_syncnet(
-    network: SyncNet, scene: Scene, film: VideoInfo, progress: Progress
-) -> SyncNetFigures:
-    """What SyncNet says of the face of a scene in a film with sound, at 25 frames a second."""
+    network: SyncNet, scene: Scene, film: VideoInfo, name: str, progress: Progress
+) -> dict[str, SyncNetFigures]:
+    """What SyncNet says of the face of a scene in a film with sound, at 25 frames a second.
+
+    Under `name` of the film itself; then come the controls, as in `judge_film`: `shifted` where
+    there is anything left to be shifted, `swapped` where its own place would not be found.
+    """
     device = next(network.parameters()).device
     samples = read_audio(film.path, origin=film.start, seconds=film.duration)
     seconds = film.clock.seconds(np.arange(film.frames))
@@ -202,4 +218,14 @@ def ask_syncnet(
                         yield face
                 task.advance()
 
-    return syncnet_judge(network, frames(), samples, device)
+    lips, sounds = embed_clip(network, frames(), samples, device)
+    late, half = SHIFT * FPS // COLUMNS_PER_SECOND, len(lips) // 2
+    windows_apart = SYNCNET_REACH + WINDOW - 1
+    conditions = {
+        name: (lips, sounds),
+        # All its sounds are there, so that nothing but the place of the best one changes.
+        **({"shifted": (lips[late:], sounds)} if len(lips) > late else {}),
+        **({"swapped": (lips, sounds.roll(half, 0))} if half > windows_apart else {}),
+        "still": (lips[half : half + 1].expand_as(lips), sounds),
+    }
+    return {condition: figures(mean_distances(*pair)) for condition, pair in conditions.items()}

@@ -26,11 +26,16 @@ NAMED = 5
 """Files that an error names before it says how many more there are."""
 
 
-def match(real: Sequence[Path], generated: Sequence[Path]) -> list[Pair]:
-    """Pair the pictures of two folders by name, whatever their endings.
+SETS = "; --fid can compare them all the same"
+
+
+def match(real: Sequence[Path], generated: Sequence[Path], otherwise: str = SETS) -> list[Pair]:
+    """Pair the files of two folders by name, whatever their endings.
+
+    otherwise: what the hint says can be done with folders that do not match.
 
     Raises:
-        InputError: a picture has no counterpart, or two of a folder have one name.
+        InputError: a file has no counterpart, or two of a folder have one name.
     """
     ours, theirs = _by_name(real), _by_name(generated)
     lonely = [
@@ -44,7 +49,7 @@ def match(real: Sequence[Path], generated: Sequence[Path]) -> list[Pair]:
     if lonely:
         raise InputError(
             f"the folders do not match by name: {'; '.join(lonely)}",
-            "give each generated picture its real one's name; --fid can compare them all the same",
+            f"give each generated one its real one's name{otherwise}",
         )
     return [(ours[name], theirs[name]) for name in ours]
 

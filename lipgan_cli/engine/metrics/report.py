@@ -81,7 +81,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A score as a page; `facts` say how it came about: command, versions, SHA-256 of files, date.
+    """A score as a page; `facts` say how it came about: versions, SHA-256 of files, date.
 
     A fact may have several lines.
     """

@@ -30,11 +30,6 @@ class Scene:
         """The numbers of the frames with a face."""
         return np.flatnonzero(~np.isnan(self.squares[:, 0]))
 
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """Their seconds from the first frame on."""
-        return self.info.clock.seconds(self.seen)
-
     def part(self, frame: int, region_of: Callable[[int, int], Region]) -> Region | None:
         """Where a part of the face is in a frame; None where there is no face, or it is outside.
 

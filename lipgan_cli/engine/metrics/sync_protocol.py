@@ -116,7 +116,7 @@ class SyncGroup:
 class _Clip:
     """What was found of one clip."""
 
-    films: dict[Condition, Embedded]
+    films: dict[str, Embedded]
     lips: dict[str, LipFigures]
 
 
@@ -177,15 +177,19 @@ def _judged(
             Condition.SWAPPED: ("right", "swapped"),
             Condition.DRIVEN: ("swapped", "swapped"),
         }
-    films = {
+    films: dict[str, Embedded] = {
         condition: Embedded(seen[faces], laid.columns, heard[sound])
         for condition, (faces, sound) in pairs.items()
     }
     real = films[Condition.REAL]
     films[Condition.REAL_SHIFTED] = replace(real, columns=real.columns - SHIFT)
     marks = {name: np.concatenate(each) for name, each in points.items()}
-    truth = marks.pop("real", None)
-    lips = {name: LipFigures.of(truth, each) for name, each in marks.items() if truth is not None}
+    truth, order = marks.get("real"), ("right", "swapped", "still", "copy")
+    lips = {
+        name: LipFigures.of(truth, marks[name])
+        for name in order
+        if truth is not None and name in marks
+    }
     return _Clip(films, lips)
 
 
@@ -208,59 +212,62 @@ def _painted(
 
 def _group(name: str, found: Sequence[_Clip]) -> SyncGroup:
     clips = [clip.films for clip in found]
-    real = [clip[Condition.REAL] for clip in clips]
-    conditions = {
-        condition.value: summary
-        for condition in Condition
-        if (summary := _summary([clip.get(condition) for clip in clips], real, condition))
-    }
+    conditions = {}
+    for condition in Condition:
+        shifted_from = Condition.REAL if condition is Condition.REAL_SHIFTED else ""
+        summary = summarise(clips, condition, shifted_from)
+        if summary is not None:
+            conditions[condition.value] = summary
     return SyncGroup(
         name=name,
         conditions=conditions,
         real_auc=_auc(clips, Condition.REAL, Condition.REAL_SWAPPED),
         right_auc=_auc(clips, Condition.RIGHT, Condition.SWAPPED),
-        lips=_lips([clip.lips for clip in found]),
+        lips=mean_lips([clip.lips for clip in found]),
     )
 
 
-def _lips(clips: Sequence[Mapping[str, LipFigures]]) -> dict[str, LipFigures] | None:
-    """The means over clips under each condition."""
+def mean_lips(clips: Sequence[Mapping[str, LipFigures]]) -> dict[str, LipFigures] | None:
+    """The means over clips under each condition; None where there are none."""
     out = {}
-    for name in ("right", "swapped", "still", "copy"):
+    for name in dict.fromkeys(name for clip in clips for name in clip):
         there = [clip[name] for clip in clips if name in clip]
-        if there:
-            moving = [lips.correlation for lips in there if lips.correlation is not None]
-            out[name] = LipFigures(
-                float(np.mean([lips.distance for lips in there])),
-                float(np.mean(moving)) if moving else None,
-            )
+        moving = [lips.correlation for lips in there if lips.correlation is not None]
+        out[name] = LipFigures(
+            float(np.mean([lips.distance for lips in there])),
+            float(np.mean(moving)) if moving else None,
+        )
     return out or None
 
 
-def _summary(
-    judged: Sequence[Embedded | None], real: Sequence[Embedded], condition: Condition
+def summarise(
+    clips: Sequence[Mapping[str, Embedded]], condition: str, shifted_from: str = ""
 ) -> SyncSummary | None:
-    there = [(clip, own) for clip, own in zip(judged, real, strict=True) if clip is not None]
-    found = [(said, verdict(own)) for clip, own in there if (said := verdict(clip))]
+    """Sum up what the judge says under a condition of all clips that have it.
+
+    clips: what is judged by condition; `real` stands for the real ones. shifted_from: the condition
+    whose sound is 200 ms late here.
+    """
+    there = [clip for clip in clips if condition in clip]
+    found = [
+        (said, verdict(clip[shifted_from]) if shifted_from else None)
+        for clip in there
+        if (said := verdict(clip[condition]))
+    ]
     if not found:
         return None
-    wanted = [
-        SHIFT_MS + own.offset_ms if condition is Condition.REAL_SHIFTED and own else 0.0
-        for _, own in found
+    near = [
+        abs(said.offset_ms - (own.offset_ms + SHIFT_MS if own else 0)) <= FRAME_MS
+        for said, own in found
     ]
     return SyncSummary(
         clips=len(found),
-        in_sync=float(
-            np.mean(
-                [
-                    abs(said.offset_ms - goal) <= FRAME_MS
-                    for (said, _), goal in zip(found, wanted, strict=True)
-                ]
-            )
-        ),
+        in_sync=float(np.mean(near)),
         offset_ms=float(np.median([said.offset_ms for said, _ in found])),
         confidence=float(np.mean([said.confidence for said, _ in found])),
-        distance=distance([clip for clip, _ in there], [own for _, own in there]),
+        distance=distance(
+            [clip[condition] for clip in there], [clip[Condition.REAL] for clip in there]
+        ),
     )
 
 
@@ -269,11 +276,13 @@ def distance(clips: Sequence[Embedded], real: Sequence[Embedded]) -> float | Non
 
     None where there are too few moments.
     """
+    generated, truth = (_statistics(side) for side in (clips, real))
+    if generated is None or truth is None:
+        return None
     # It comes with pytorch-fid, which takes torchvision along.
     from lipgan_cli.engine.metrics.fid import frechet
 
-    generated, truth = (_statistics(side) for side in (clips, real))
-    return None if generated is None or truth is None else frechet(generated, truth)
+    return max(0.0, frechet(generated, truth))  # of equal sides, rounding may be left
 
 
 def _statistics(clips: Sequence[Embedded]) -> Statistics | None:
@@ -285,9 +294,7 @@ def _statistics(clips: Sequence[Embedded]) -> Statistics | None:
     return collector.statistics() if moments >= ENOUGH else None
 
 
-def _auc(
-    clips: Sequence[Mapping[Condition, Embedded]], own: Condition, other: Condition
-) -> float | None:
+def _auc(clips: Sequence[Mapping[str, Embedded]], own: Condition, other: Condition) -> float | None:
     """How often a clip's own sound agrees better than another's, over all pairs of clips."""
     there = [clip for clip in clips if own in clip and other in clip]
     right, wrong = ([agreement(clip[which]) for clip in there] for which in (own, other))

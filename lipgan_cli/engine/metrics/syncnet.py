@@ -167,6 +167,22 @@ def judge(
 ) -> SyncNetFigures:
     """Measure uint8 RGB frames (224, 224, 3) at 25 a second against their sound at 16 kHz.
 
+    Raises:
+        InputError: picture and sound have less than six frames in common.
+    """
+    return figures(mean_distances(*embed_clip(network, frames, samples, device, batch)))
+
+
+@torch.inference_mode()
+def embed_clip(
+    network: Embedder,
+    frames: Iterable[Rgb],
+    samples: Sound,
+    device: torch.device | str = "cpu",
+    batch: int = BATCH,
+) -> tuple[Tensor, Tensor]:
+    """Embed the windows of a clip, lips and sounds, (n, D) each; see `judge`.
+
     Samples are int16 or float in [-1, 1]. `network` is on `device`. A clip of n frames has n - 5
     windows, as in the published code; what one side has beyond the other's end is left out. Beyond
     the clip's ends the sound has embeddings of zeros, as published, which weighs in short clips.
@@ -185,7 +201,7 @@ def judge(
         network.sounds(torch.tensor(windows[i : i + batch]).float().to(device)).cpu()
         for i in range(0, len(seen), batch)
     ]
-    return figures(mean_distances(seen, torch.cat(sounds)))
+    return seen, torch.cat(sounds)
 
 
 def _runs(frames: Iterable[Rgb], batch: int) -> Iterator[Tensor]:
@@ -211,7 +227,8 @@ def _bgr(frames: list[Rgb]) -> Tensor:
 def mean_distances(lips: Tensor, sounds: Tensor) -> Tensor:
     """Return the mean distance (31,) of lips (n, D) to sounds (n, D) shifted by -15..15 windows.
 
-    At shift s the lips of window i meet the sound of window i + s, zeros beyond both ends.
+    At shift s the lips of window i meet the sound of window i + s, zeros beyond both ends. There
+    may be more sounds than lips.
     """
     padded = functional.pad(sounds, (0, 0, REACH, REACH))
     shifted = (padded[first : first + len(lips)] for first in range(2 * REACH + 1))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import zip_longest
 
+import numpy as np
+
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.video import Frame, VideoInfo, read_frames, to_rgb
 from lipgan_cli.engine.metrics.image import (
@@ -23,6 +25,12 @@ from lipgan_cli.engine.progress import Progress
 
 LENGTH_SLACK = 2
 """Frames that one may have more: the sound of a clip often ends before its picture."""
+
+DRIFT = 0.75
+"""Frames by which a frame may be shown earlier or later: files round their times."""
+
+SLOWER = 0.005
+"""Part by which one rate may differ from the other: 29.97 is 30 with another clock."""
 
 _Parts = tuple[Region | None, Region | None, Region | None]
 _FramePair = tuple[Frame, Frame, _Parts]
@@ -65,9 +73,15 @@ def check_alike(real: VideoInfo, generated: VideoInfo) -> None:
 
     if (real.width, real.height) != (generated.width, generated.height):
         raise differ("size", f"{real.width}x{real.height}", f"{generated.width}x{generated.height}")
-    constant = real.clock.constant and generated.clock.constant
-    if constant and real.fps != generated.fps:
-        raise differ("rate", f"{float(real.fps):g} fps", f"{float(generated.fps):g} fps")
+    common = np.arange(min(real.frames, generated.frames))
+    drift = np.abs(real.clock.seconds(common) - generated.clock.seconds(common))
+    slower = abs(float(generated.fps / real.fps) - 1)
+    if drift.max(initial=0) * float(real.fps) > DRIFT or slower > SLOWER:
+        rates = (
+            f"{float(film.fps):.6g} fps" + ("" if film.clock.constant else ", varying")
+            for film in (real, generated)
+        )
+        raise differ("rate", *rates)
     if abs(real.frames - generated.frames) > LENGTH_SLACK:
         raise differ("length", f"{real.frames:,} frames", f"{generated.frames:,} frames")
 

@@ -98,8 +98,8 @@ def teach(request: JudgeRequest, progress: Progress) -> JudgeSummary:
     """Teach a judge, measure it, and write it whole or not at all.
 
     Raises:
-        InputError: there is no such dataset, or no clip is long enough; the file cannot be written,
-            or there is nothing to learn in.
+        InputError: there is no such dataset, or no clip is long enough; the file is there already
+            or cannot be written, or there is nothing to learn in.
         LipganError: a clip is damaged, or the loss is no longer a number.
     """
     began = time.monotonic()
@@ -107,7 +107,7 @@ def teach(request: JudgeRequest, progress: Progress) -> JudgeSummary:
         raise InputError(f"{request.file} is a folder, not a file", "give a file to write")
     if request.iterations < 1:
         raise InputError("a judge learns nothing in 0 iterations", "leave --iterations out")
-    check_output(request.file)
+    check_output(request.file, force=False)
     dataset = Dataset.open(resolve(request.data))
     device = choose_device(request.device)
     clips = dataset.clips(request.subset)
@@ -122,7 +122,10 @@ def teach(request: JudgeRequest, progress: Progress) -> JudgeSummary:
         "iterations": request.iterations,
         "test": {name: asdict(each) for name, each in figures.items()},
     }
-    with atomic_path(request.file) as temporary:
+    if not figures:
+        reason = "are too short" if held_out else "are all among those that it learnt from"
+        progress.note(f"no clip is left to measure the judge on: the test clips {reason}")
+    with atomic_path(request.file, force=False) as temporary:
         save_judge(judge, temporary, about)
     return JudgeSummary(request.file, request.iterations, time.monotonic() - began, figures)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lipgan_cli.engine.data.shelf import CLEAR
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.faces import region
 from lipgan_cli.engine.media.landmarks import Landmarks, installed_landmarks
@@ -17,19 +18,20 @@ from lipgan_cli.engine.metrics.film_sync import (
     Watched,
     ask_syncnet,
     compare_lips,
-    joint_distance,
+    distances,
     judge_film,
-    judge_pair,
+    pair_conditions,
     sound_of,
+    verdicts,
     watch,
 )
 from lipgan_cli.engine.metrics.judge import Judge
 from lipgan_cli.engine.metrics.landmarks import LipFigures
-from lipgan_cli.engine.metrics.lipsync import SyncFigures
+from lipgan_cli.engine.metrics.lipsync import Embedded, SyncFigures
 from lipgan_cli.engine.metrics.scene import Scene, look
 from lipgan_cli.engine.metrics.syncnet import SyncNet, SyncNetFigures
 from lipgan_cli.engine.progress import Progress
-from lipgan_cli.engine.score.options import Measures, sync_judge, syncnet
+from lipgan_cli.engine.score.options import HIDDEN, Measures, sync_judge, syncnet
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,21 @@ class VideoFigures:
     """What is measured of the face in a video, or in a generated one beside the real one.
 
     Attributes:
-        sync: what the judge says under each condition, `film_sync.judge_film` and `judge_pair`.
-        distance: Frechet distance of the judge's vectors of generated and real video.
-        syncnet: what SyncNet says, where its weights are there.
+        sync: what the judge says under each condition of `film_sync.judge_film` or
+            `pair_conditions`.
+        distances: Frechet distances of the judge's vectors to those of the real video, by
+            condition; None of less than 20 s.
+        syncnet: what SyncNet says, by condition, where its weights are there.
         lips: how alike the mouths move, where the extra `faces` is installed.
         seam: how much the border of the painted face shows; 1 is not at all.
     """
 
     sync: Mapping[str, SyncFigures]
-    distance: float | None = None
+    distances: Mapping[str, float] | None = None
     syncnet: Mapping[str, SyncNetFigures] | None = None
     lips: Mapping[str, LipFigures] | None = None
     seam: float | None = None
+    conditions: Mapping[str, Embedded] = field(default_factory=dict, metadata=HIDDEN, repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def score_film(request: FilmRequest, progress: Progress) -> FilmScore:
     """Judge the lip-sync of a video.
 
     Raises:
-        InputError: it cannot be read, or has no sound or too little of a face.
+        InputError: it cannot be read, or has too little of a sound or a face.
     """
     judge = sync_judge(request.measures)
     network = syncnet(request.measures)
@@ -81,8 +86,22 @@ def score_film(request: FilmRequest, progress: Progress) -> FilmScore:
     sound = sound_of(info)
     scene = look(info, progress)
     watched = watch(judge, scene, info, sound, None, progress)
-    asked = None if network is None else {"own": ask_syncnet(network, scene, info, progress)}
-    return FilmScore(info.path, VideoFigures(judge_film(watched), syncnet=asked))
+    said = judge_film(watched)
+    _check_judged(info.path, said.get("own"), progress)
+    asked = None if network is None else ask_syncnet(network, scene, info, "own", progress)
+    return FilmScore(info.path, VideoFigures(said, syncnet=asked))
+
+
+def _check_judged(path: Path, said: SyncFigures | None, progress: Progress) -> None:
+    if said is None:
+        raise InputError(
+            f"{path}: the sound covers less than a third of the face", "give a film with sound"
+        )
+    if said.confidence < CLEAR:
+        progress.note(
+            f"{path}: a confidence of {said.confidence:.2f} says little: what is heard may not be "
+            "what the face says"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +113,7 @@ class RealFilm:
     network: SyncNet | None
     finder: Landmarks | None
     watched: Watched
-    asked: SyncNetFigures | None
+    asked: Mapping[str, SyncNetFigures]
 
 
 def watch_real(scene: Scene, measures: Measures, progress: Progress) -> RealFilm:
@@ -107,9 +126,9 @@ def watch_real(scene: Scene, measures: Measures, progress: Progress) -> RealFilm
     film = scene.info
     sound = sound_of(film) if film.has_audio else np.zeros(0, np.float32)
     watched = watch(judge, scene, film, sound, finder, progress)
-    asked = None
+    asked: Mapping[str, SyncNetFigures] = {}
     if network is not None and film.has_audio:
-        asked = ask_syncnet(network, scene, film, progress)
+        asked = ask_syncnet(network, scene, film, "real", progress)
     return RealFilm(scene, judge, network, finder, watched, asked)
 
 
@@ -117,7 +136,7 @@ def watch_generated(real: RealFilm, generated: VideoInfo, progress: Progress) ->
     """Judge a generated video beside the real one.
 
     Raises:
-        InputError: it has no sound.
+        InputError: it has too little of a sound.
     """
     scene, network = real.scene, real.network
     sound = sound_of(generated)
@@ -127,14 +146,18 @@ def watch_generated(real: RealFilm, generated: VideoInfo, progress: Progress) ->
         lips = compare_lips(real.watched.points, painted.points, float(generated.fps))
     asked = None
     if network is not None:
-        asked = {} if real.asked is None else {"real": real.asked}
-        asked["generated"] = ask_syncnet(network, scene, generated, progress)
+        asked = {name: each for name, each in real.asked.items() if name == "real"}
+        asked |= ask_syncnet(network, scene, generated, "generated", progress)
+    conditions = pair_conditions(real.watched, painted)
+    said = verdicts(conditions)
+    _check_judged(generated.path, said.get("generated"), progress)
     return VideoFigures(
-        sync=judge_pair(real.watched, painted),
-        distance=joint_distance(real.watched, painted),
+        sync=said,
+        distances=distances(conditions),
         syncnet=asked,
         lips=lips,
         seam=_seam(scene, generated, progress),
+        conditions=conditions,
     )
 
 

@@ -15,6 +15,7 @@ from lipgan_cli.engine.score.tables import (
     STATISTICS,
     Row,
     distance_tables,
+    distance_text,
     filled,
     known,
     lip_table,
@@ -81,11 +82,12 @@ def _model_details(model: ModelFigures, groups: Sequence[GroupFigures], named: s
         tables.append(Table("", (f"{named}response", "share of real"), answers))
     if model.sync is not None:
         names = {group.name for group in groups}
-        tables += _sync_tables([group for group in model.sync if group.name in names], named)
+        tables += sync_tables([group for group in model.sync if group.name in names], named)
     return tables
 
 
-def _sync_tables(groups: Sequence[SyncGroup], name: str) -> list[Table]:
+def sync_tables(groups: Sequence[SyncGroup], name: str) -> list[Table]:
+    """What the judge says of groups of clips; `name` stands before each heading."""
     rows: list[Row] = []
     for group in groups:
         real = group.conditions.get("real")
@@ -99,7 +101,7 @@ def _sync_tables(groups: Sequence[SyncGroup], name: str) -> list[Table]:
                     offset_text(said.offset_ms),
                     f"{said.confidence:.3f}",
                     None if share is None else f"{share:.2f}",
-                    None if said.distance is None else f"{said.distance:.4f}",
+                    None if said.distance is None else distance_text(said.distance),
                 )
             )
     judged = ("clips", "offset within a frame", "offset in ms", "confidence", "share of real")
@@ -149,7 +151,7 @@ def _side_by_side(models: Sequence[ModelFigures]) -> Table:
                 f"{total.right.whole.psnr.mean:.2f}",
                 f"{total.right.whole.ssim.mean:.4f}",
                 None if eyes is None else f"{eyes.mean:.2f}",
-                None if model.distances is None else f"{model.distances.fid:.4f}",
+                None if model.distances is None else distance_text(model.distances.fid),
                 *_driven(model.sync),
             )
         )

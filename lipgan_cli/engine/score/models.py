@@ -13,8 +13,9 @@ from lipgan_cli.engine.gan.inference import Animator
 from lipgan_cli.engine.metrics.image import Picture
 from lipgan_cli.engine.metrics.protocol import EVERY, Animate, Measured, ProtocolFigures, measure
 from lipgan_cli.engine.metrics.response import Response, respond
-from lipgan_cli.engine.paths import check_output, runs_dir
+from lipgan_cli.engine.paths import check_output
 from lipgan_cli.engine.progress import Progress
+from lipgan_cli.engine.run.generators import find_model
 from lipgan_cli.engine.score.options import (
     HIDDEN,
     Distances,
@@ -119,19 +120,6 @@ def score_models(request: ModelRequest, progress: Progress) -> ModelScore:
             for name, model, animator in zip(names, models, animators, strict=True)
         ),
         clips=tuple(clips),
-    )
-
-
-def find_model(model: Path) -> Path:
-    """Return a model's file of weights: the file itself, or that of a run by folder or name."""
-    if model.is_file():
-        return model
-    for place in (model, runs_dir() / model):
-        weights = place / "weights.safetensors"
-        if weights.is_file():
-            return weights
-    raise InputError(
-        f"there is no model {model}", "give a file of weights, or the name of a run that has ended"
     )
 
 

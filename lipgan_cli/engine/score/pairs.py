@@ -86,6 +86,12 @@ def score_pairs(request: PairRequest, progress: Progress) -> PairScore:
     others = [open_side(path, request.subset) for path in request.generated]
     if request.subset is not None and all(side.named for side in (real, *others)):
         raise InputError("a subset is that of a prepared dataset: none was given", "leave it out")
+    if measures.fid:
+        from lipgan_cli.engine.metrics.fid import check_files
+
+        for side in (real, *others):
+            if side.pictures:
+                check_files(side.pictures)
     pairs = [_check(real, other, measures, progress) for other in others]
     network = fid_network(measures)
     scene = _scene(real, progress) if any(other.video for other in others) else None

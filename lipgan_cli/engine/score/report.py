@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from lipgan_cli.engine.score.tables import film_tables, pair_tables, short_names
 from lipgan_cli.engine.weights.converted import source_of
 
 if TYPE_CHECKING:
+    from lipgan_cli.engine.score.film_folders import FolderScore
     from lipgan_cli.engine.score.films import FilmScore
     from lipgan_cli.engine.score.models import ModelScore
     from lipgan_cli.engine.score.pairs import PairScore
@@ -35,6 +37,8 @@ PLOTTED = {
     "mouth_ssim": "SSIM of the mouth",
     "mouth_psnr": "PSNR of the mouth in dB",
 }
+LIBRARIES = ("scikit-image", "pytorch-fid", "torch", "numpy")
+"""Those whose versions may change a figure."""
 OUTLIERS = (
     "The boxes go from quartile to quartile with the median in them, the whiskers to 1.5 of "
     "their height; outliers are not drawn."
@@ -111,6 +115,33 @@ def pair_report(path: Path, score: PairScore, measures: Measures) -> None:
     write_report(path, Report(title, facts, tuple(sections)), measures.force)
 
 
+def folder_report(path: Path, score: FolderScore, measures: Measures) -> None:
+    """Write the score of folders of videos as a page.
+
+    Raises:
+        InputError: `path` exists and is not to be replaced, or its folder cannot be written.
+    """
+    from lipgan_cli.engine.score.film_folders import folder_tables
+
+    names = short_names([str(system.frames.generated) for system in score.systems])
+    systems = dict(zip(names, score.systems, strict=True))
+    files = {f"generated {name}": system.frames.generated for name, system in systems.items()}
+    facts = _facts({"real": score.real} | files | _judges(measures, measures.sync))
+    facts |= {"videos": str(len(score.videos)), "SSIM": _window(measures)}
+    explained = [MEASURES] + [OTHERS_OF_FILMS, CONDITIONS_OF_FILMS] * measures.sync
+    measured = {
+        name: system.frames.table.figures
+        for name, system in systems.items()
+        if system.frames.table is not None
+    }
+    sections = (
+        Section("Figures", "\n\n".join(explained), tuple(folder_tables(score))),
+        Section("Spread", OUTLIERS, plots=tuple(_plots(measured))),
+    )
+    title = f"{', '.join(names)} against {score.real.name}"
+    write_report(path, Report(title, facts, sections), measures.force)
+
+
 def model_report(path: Path, score: ModelScore, measures: Measures) -> None:
     """Write the score of models as a page.
 
@@ -144,7 +175,8 @@ def model_report(path: Path, score: ModelScore, measures: Measures) -> None:
 
 def _facts(files: Mapping[str, Path]) -> dict[str, str]:
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return {"made": f"{made} by lipgan {__version__}"} | {
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return {"made": f"{made} by lipgan {__version__}", "with": versions} | {
         name: _described(path) for name, path in files.items()
     }
 

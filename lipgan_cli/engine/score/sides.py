@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lipgan_cli.engine.data.corpus import SUFFIXES
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.metrics.pictures import is_picture, list_pictures
 from lipgan_cli.engine.progress import Progress
@@ -69,6 +70,19 @@ def open_side(path: Path, subset: str | None = None) -> Side:
     film = probe(path)
     # Whatever its ending: as a video, a picture would lose half of its colours' pixels.
     return Side(path, [path]) if film.photo else Side(path, video=film)
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """The videos that lie in a folder itself, sorted; none where it holds pictures too."""
+    try:
+        if not folder.is_dir() or (folder / "dataset.json").is_file():
+            return []
+        files = sorted(path for path in folder.iterdir() if path.name[0] != ".")
+    except OSError:
+        return []  # whoever opens it next says what is wrong
+    if any(is_picture(path) for path in files):
+        return []
+    return [path for path in files if path.suffix.lower() in SUFFIXES and path.is_file()]
 
 
 def side_statistics(side: Side, network: Network, batch: int, progress: Progress) -> Statistics:

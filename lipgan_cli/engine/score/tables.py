@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from lipgan_cli.engine.metrics.image import COLUMNS, PairSummary, Summary
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lipgan_cli.engine.metrics.syncnet import SyncNetFigures
     from lipgan_cli.engine.score.films import FilmScore, VideoFigures
     from lipgan_cli.engine.score.options import Distances
-    from lipgan_cli.engine.score.pairs import PairScore
+    from lipgan_cli.engine.score.pairs import PairScore, PairSystem
 
 Row = tuple[Cell, ...]
 Figure = TypeVar("Figure")
@@ -38,17 +38,22 @@ def pair_tables(score: PairScore) -> list[Table]:
         name: system.distances for name, system in systems.items() if system.distances is not None
     }
     films = {name: system.video for name, system in systems.items() if system.video is not None}
-    return tables + distance_tables(apart) + _video_tables(films)
+    return tables + distance_tables(apart) + video_tables(films)
 
 
 def film_tables(score: FilmScore) -> list[Table]:
     """The tables of one video's lip-sync."""
-    return _video_tables({"": score.figures})
+    return video_tables({"": score.figures})
 
 
 def pair_rows(score: PairScore) -> Iterator[Row]:
     """The figures of every pair, as `PAIR_HEADER` has it."""
-    for system in score.systems:
+    return system_rows(score.systems)
+
+
+def system_rows(systems: Iterable[PairSystem]) -> Iterator[Row]:
+    """The figures of every pair of some generated sides, as `PAIR_HEADER` has it."""
+    for system in systems:
         if system.table is not None:
             figures = system.table.figures.rows().tolist()
             for name, values in zip(system.table.names, figures, strict=True):
@@ -89,8 +94,9 @@ def distance_tables(apart: Mapping[str, Distances]) -> list[Table]:
     for name, found in apart.items():
         kid: tuple[Cell, ...] = (None, None, None)
         if found.kid is not None:
-            kid = tuple(f"{x:.5f}" for x in (found.kid.mean, found.kid.low, found.kid.high))
-        rows.append((name, f"{found.fid:.4f}", *kid, found.real, found.generated))
+            ends = (found.kid.mean, found.kid.low, found.kid.high)
+            kid = tuple(distance_text(each, 5) for each in ends)
+        rows.append((name, distance_text(found.fid), *kid, found.real, found.generated))
     columns = ("", "FID", "KID", "KID, low", "KID, high", "real", "generated")
     intervals = any(found.kid is not None for found in apart.values())
     note = "Low and high: the ends of KID's 95 % interval." if intervals else ""
@@ -107,17 +113,21 @@ def short_names(paths: Sequence[str]) -> list[str]:
     return list(paths)
 
 
-def _video_tables(films: Mapping[str, VideoFigures]) -> list[Table]:
+def video_tables(films: Mapping[str, VideoFigures]) -> list[Table]:
     """The tables of videos that were judged beside one real one."""
     judged = _side_by_side({name: film.sync for name, film in films.items()}, _judged)
     asked = _side_by_side({name: film.syncnet or {} for name, film in films.items()}, _asked)
     lips = _side_by_side({name: film.lips or {} for name, film in films.items()}, _lips)
-    whole = _side_by_side({name: _of_whole(film) for name, film in films.items()}, lambda row: row)
+    apart = _side_by_side({name: film.distances or {} for name, film in films.items()}, _apart)
+    seams = tuple(
+        (name, f"{film.seam:.2f}") for name, film in films.items() if film.seam is not None
+    )
     tables = [
         Table("", ("lip-sync", "offset in ms", "confidence", "moments"), judged, OFFSET_NOTE),
         Table("", ("SyncNet", "offset in ms", "LSE-D", "LSE-C"), asked),
         Table("", (LIPS, *LIP_COLUMNS), lips),
-        Table("", ("whole video", "generated", "real"), whole),
+        Table("", ("Frechet distance of lip-sync", "to the real video"), apart),
+        Table("", ("seam", "1: does not show"), seams),
     ]
     return [table for table in tables if table.rows]
 
@@ -144,13 +154,13 @@ def _measures(figures: PairSummary | None) -> dict[str, Row]:
     return {} if figures is None else {str(row[0]): row[1:] for row in summary_rows(figures)}
 
 
-def _of_whole(film: VideoFigures) -> dict[str, Row]:
-    found: dict[str, Row] = {}
-    if film.seam is not None:
-        found["seam"] = (f"{film.seam:.2f}", "1.00")
-    if film.distance is not None:
-        found["Frechet distance of lip-sync"] = (f"{film.distance:.4f}", "0.0000")
-    return found
+def _apart(distance: float) -> Row:
+    return (distance_text(distance),)
+
+
+def distance_text(distance: float, digits: int = 4) -> str:
+    """A distance, of equal sides without the sign that rounding may leave."""
+    return f"{round(distance, digits) + 0.0:.{digits}f}"
 
 
 def _judged(said: SyncFigures) -> Row:
