@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,6 +91,44 @@ def _no_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
         yield
+
+
+@pytest.fixture(scope="session")
+def film_head() -> Callable[..., Path]:
+    """Encode a head that grows lighter, at 10 fps, with a hiss: `film_head(path, seconds)`.
+
+    From `empty[0]` to `empty[1]` seconds nobody is there; `seed` is that of the hiss.
+    """
+    import av
+    import numpy as np
+
+    def encode(
+        path: Path, seconds: float, empty: tuple[float, float] = (0, 0), seed: int = 1
+    ) -> Path:
+        from skimage.data import astronaut
+
+        head, frames = astronaut()[40:216, 136:312], round(seconds * 10)
+        with av.open(str(path), "w") as container:
+            shown = container.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+            heard = container.add_stream("aac", rate=16000, layout="mono")
+            shown.height, shown.width = head.shape[:2]
+            shown.pix_fmt = "yuv420p"
+            for number in range(frames):
+                picture = (head * (0.7 + 0.3 * number / frames)).astype(np.uint8)
+                if empty[0] <= number / 10 < empty[1]:
+                    picture = np.full_like(head, 120)
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 10)
+                container.mux(shown.encode(frame))
+            container.mux(shown.encode())
+            wave = np.random.default_rng(seed).normal(0, 0.1, round(seconds * 16000))
+            piece = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), "fltp", "mono")
+            piece.sample_rate, piece.pts, piece.time_base = 16000, 0, Fraction(1, 16000)
+            container.mux(heard.encode(piece))
+            container.mux(heard.encode())
+        return path
+
+    return encode
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ def test_a_full_disk_costs_only_what_came_after_the_last_checkpoint(lipgan, home
         (["--data", "TOY", "--augment", "hue,mirrors"], "there is no augmentation 'mirrors'"),
         (["--data", "TOY", "--device", "abacus"], "the device 'abacus' cannot be used"),
         (["--data", "TOY/dataset.json"], "not a prepared dataset"),
-        (["--data", "TOY", "--from", "ghost"], "weights ghost does not exist"),
+        (["--data", "TOY", "--from", "ghost"], "there is no model ghost"),
         (["--data", "TOY", "--from", "TOY/dataset.json"], "is not a weights file"),
         (
             ["--data", "TOY", "--batch", 128, "--accumulate", 3],

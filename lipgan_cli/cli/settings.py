@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from lipgan_cli.engine.config import Recipe, TrainConfig, parse_augmentations, parse_distances
+from lipgan_cli.engine.config import TrainConfig, parse_augmentations, parse_distances
 from lipgan_cli.engine.paths import require_file
 
 RUN_SETTINGS = {field.name for field in dataclasses.fields(TrainConfig)}
@@ -21,8 +21,10 @@ def config_of(context: typer.Context, processes: int = 1) -> TrainConfig:
         InputError: an option has a value that cannot be used, or there is no dataset.
     """
     from lipgan_cli.engine.data.dataset import resolve
-    from lipgan_cli.engine.gan.recipes import THESIS_SETTINGS
+    from lipgan_cli.engine.gan.packing import load_generator
+    from lipgan_cli.engine.gan.recipes import SETTINGS
     from lipgan_cli.engine.run.folder import fitting_batch
+    from lipgan_cli.engine.run.generators import find_model
 
     options = context.params
     own = {name: options[name] for name in given(context) & RUN_SETTINGS}
@@ -30,11 +32,14 @@ def config_of(context: typer.Context, processes: int = 1) -> TrainConfig:
         "variant": options["variant"],
         "subset": options["subset"],
         "dataset": str(resolve(options["data"]).resolve()),
-        **(THESIS_SETTINGS if options["recipe"] is Recipe.THESIS else {}),
+        **SETTINGS[options["recipe"]],
         **own,
     }
-    for file in own.keys() & {"initial", "expert"}:
-        settings[file] = str(require_file(own[file], "weights").resolve())
+    if "initial" in settings:
+        initial = find_model(settings["initial"]).resolve()
+        settings = {"width": load_generator(initial).width, **settings, "initial": str(initial)}
+    if "expert" in own:
+        settings["expert"] = str(require_file(own["expert"], "weights").resolve())
     if "augment" in own:
         settings["augment"] = parse_augmentations(own["augment"])
     if "reference_offset" in own:

@@ -121,7 +121,9 @@ def sync(
     weights: Annotated[
         Path | None,
         typer.Option(
-            "--weights", metavar="FILE", help="A generator of yours instead of lipgan's own."
+            "--weights",
+            metavar="MODEL",
+            help="A generator of yours instead of lipgan's own: a run's name, or a file.",
         ),
     ] = None,
     cache: Annotated[

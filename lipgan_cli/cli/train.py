@@ -28,7 +28,10 @@ def train(
     variant: Annotated[Variant, typer.Option(help="The loss strategy.")] = Variant.LIPGAN,
     recipe: Annotated[
         Recipe,
-        typer.Option(help="Where settings come from that are not given: ours, or the thesis."),
+        typer.Option(
+            help="Where settings come from that are not given: ours, the thesis's, or those that "
+            "fit a trained generator to one presenter."
+        ),
     ] = TrainConfig.recipe,
     subset: Annotated[str, typer.Option(help="What to train on: small, full or test.")] = "small",
     data: Annotated[
@@ -46,7 +49,11 @@ def train(
     ] = None,
     initial: Annotated[
         Path | None,
-        typer.Option("--from", metavar="WEIGHTS", help="Begin with these weights of a generator."),
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Begin with the weights of this generator: a file, a run's name, or default.",
+        ),
     ] = None,
     readout: Annotated[
         ReadoutName | None, typer.Option(help="How the critic's embeddings become a judgement.")
@@ -94,6 +101,9 @@ def train(
         float,
         typer.Option(min=0, max=1, help="Part of a batch in the running statistics of batch norm."),
     ] = TrainConfig.norm_momentum,
+    frozen_norm: Annotated[
+        bool, typer.Option(help="Let batch norm keep the statistics of the weights of --from.")
+    ] = TrainConfig.frozen_norm,
     initialisation: Annotated[
         Initialisation, typer.Option(help="How weights are drawn.")
     ] = TrainConfig.initialisation,
@@ -220,7 +230,8 @@ def train(
         runs.print_comparisons({"": find_runs(compared)}, output, device, json)
         return
     if judge is not None:
-        _refuse_all_but(context, {"judge", *_JUDGE_OPTIONS, "json", "quiet"}, "--judge")
+        allowed = {"judge", *_JUDGE_OPTIONS, "json", "quiet"}
+        _refuse_all_but(context, allowed, "--judge", "teaches another network")
         chosen_for_judge = {name: context.params[name] for name in given(context) & _JUDGE_OPTIONS}
         judges.teach_judge(judge, chosen_for_judge, quiet, json)
         return
@@ -266,11 +277,16 @@ _JUDGE_OPTIONS = {"data", "subset", "seed", "iterations", "device"}
 _SESSION_OPTIONS = {"workers", "max_minutes", "tensorboard", "device", "json", "quiet"}
 
 
-def _refuse_all_but(context: typer.Context, allowed: set[str], chosen: str) -> None:
+def _refuse_all_but(
+    context: typer.Context,
+    allowed: set[str],
+    chosen: str,
+    why: str = "keeps the runs' own settings",
+) -> None:
     """What decides a run's outcome was decided when it was begun, or stands in the plan."""
     for parameter in context.command.params:
         if parameter.name in given(context) - allowed:
             raise InputError(
-                f"{chosen} keeps the runs' own settings: no {parameter.opts[0]} beside it",
+                f"{chosen} {why}: no {parameter.opts[0]} beside it",
                 "leave it out, or begin a new run",
             )

@@ -35,10 +35,11 @@ class Variant(StrEnum):
 
 
 class Recipe(StrEnum):
-    """Where settings that are not given come from: ours, or the thesis's tables 5.3 and 5.4."""
+    """Where settings that are not given come from; `gan.recipes` has those of each."""
 
     DEFAULT = "default"
-    THESIS = "thesis"
+    THESIS = "thesis"  # its tables 5.3 and 5.4
+    PRESENTER = "presenter"  # a trained generator is fitted to one person
 
 
 class ReadoutName(StrEnum):
@@ -193,6 +194,7 @@ class TrainConfig:
         critic_norm: whether the critic has instance norm.
         critic_reference: whether the critic sees the reference face too.
         norm_momentum: part of a batch's statistics in the running ones of batch norm.
+        frozen_norm: whether batch norm keeps the statistics of the weights that the run began with.
         initialisation: how weights are drawn.
         epochs: passes over as many frames as the subset has.
         iterations: critic steps in all; 0 takes it from `epochs`.
@@ -237,6 +239,7 @@ class TrainConfig:
     critic_norm: bool = True
     critic_reference: bool = False
     norm_momentum: float = 0.2
+    frozen_norm: bool = False
     initialisation: Initialisation = Initialisation.TORCH
     epochs: int = 20
     iterations: int = 0

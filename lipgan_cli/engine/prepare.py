@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from lipgan_cli.engine.data.corpus import (
     plain_name,
 )
 from lipgan_cli.engine.data.dataset import Dataset
+from lipgan_cli.engine.data.parts import part_name, recording_name
 from lipgan_cli.engine.data.recording import Job, Parameters, Recorded, Stamp, Unwritable, record
 from lipgan_cli.engine.data.shelf import ClipOffset, LeftOut, Stored
 from lipgan_cli.engine.data.workers import Failed, work
@@ -95,42 +96,46 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         same_parameters = about.get("parameters") == asdict(parameters)
         refused = shelf.read_left_out(dataset) if same_parameters else []
         stamps, left_out = _stamp(sources, clips.values(), refused, progress)
-        plan = _plan(stamps, clips, refused, dataset, parameters)
+        processes = request.processes or _cores()
+        plan = _plan(stamps, clips, refused, dataset, parameters, processes)
         left_out += plan.left_out
         separate_test = request.test_dir is not None or bool(about.get("separate_test"))
         sizes, limit = _sizes(request, about), _limit(request, about)
         shelf.write_about(dataset, parameters, sizes, separate_test, limit)
-        processes = request.processes or _cores()
         try:
             recorded = _work(plan.jobs, processes, left_out, progress)
         finally:
             shelf.sweep(dataset)
-        for key in recorded:
+        prepared = [key for outcome in recorded for key in outcome.keys]
+        for key in prepared:
             clip = shelf.read_clip(dataset, key, parameters)
             if clip is not None:
                 clips[key] = clip
+        for key in _replaced(clips, stamps):
+            shelf.discard(dataset, key)
+            del clips[key]
         offsets = _offsets(dataset, clips, processes, progress) if clips else []
-        astray = {offset.key for offset in offsets if offset.beyond(limit)}
-        reason = f"sound and picture are more than {limit or 0:g} ms apart"
-        left_out += [LeftOut(clips[key].source, reason) for key in sorted(astray)]
+        astray = {each.key: reason for each in offsets if (reason := each.astray(limit))}
+        left_out += [LeftOut(clips[key].source, reason) for key, reason in astray.items()]
         in_sync = [clip for key, clip in clips.items() if key not in astray]
         before = shelf.read_subsets(dataset)
         subsets = draw(shelf.candidates(in_sync), before, sizes, separate_test)
-        shelf.set_aside(dataset, Subsets(*(keys & astray for keys in before.named().values())))
+        aside = (keys & astray.keys() for keys in before.named().values())
+        shelf.set_aside(dataset, Subsets(*aside))
         shelf.write_subsets(dataset, subsets)
         named = {path.source for path in left_out} | {source.path.resolve() for source in sources}
         others = [clip for clip in refused if clip.source not in named]  # of another corpus
         shelf.write_left_out(dataset, [*left_out, *others], clips.values())
     if not clips:
         raise _nothing(left_out, dataset)
-    video_seconds = sum(clip.seconds for clip in recorded.values())
+    video_seconds = sum(outcome.seconds for outcome in recorded)
     seconds = time.monotonic() - began
     return PrepareSummary(
         dataset=dataset,
-        prepared=len(recorded),
+        prepared=len(prepared),
         present=plan.present,
         left_out=tuple(left_out),
-        frames_without_face=sum(clip.missing for clip in recorded.values()),
+        frames_without_face=sum(outcome.missing for outcome in recorded),
         video_seconds=video_seconds,
         seconds=seconds,
         times_real_time=video_seconds / seconds if recorded else None,
@@ -229,12 +234,14 @@ def _plan(
     refused: Iterable[LeftOut],
     dataset: Path,
     parameters: Parameters,
+    processes: int,
 ) -> _Plan:
     """Decide which sources are to be prepared, and under which keys."""
-    stored = {clip.stamp.sha256: clip for clip in clips.values()}
+    stored: dict[str, list[Stored]] = {}
+    for clip in clips.values():
+        stored.setdefault(clip.stamp.sha256, []).append(clip)
     reasons = {clip.stamp.sha256: clip.reason for clip in refused if clip.stamp}
-    contents = {stamp.sha256 for _, stamp in stamped}
-    taken = {key.casefold() for key in clips}
+    names = _Names(clips, stamped)
     seen: dict[str, Path] = {}
     jobs, present, left_out = [], 0, []
     for source, stamp in stamped:
@@ -245,40 +252,87 @@ def _plan(
                 left_out.append(LeftOut(path, f"has the same content as {other}", stamp))
             continue
         seen[stamp.sha256] = path
-        clip = stored.get(stamp.sha256)
-        if clip is not None and clip.current:
-            present += 1
+        made = stored.get(stamp.sha256, [])
+        done = frozenset(clip.part.number for clip in made if clip.part and clip.current)
+        if made and all(clip.current and clip.of_all(done) for clip in made):
+            present += len(made)
             continue
         if stamp.sha256 in reasons:
             left_out.append(LeftOut(path, reasons[stamp.sha256], stamp, final=True))
             continue
-        if clip is not None:
-            key = clip.key
-        else:
-            key = f"{source.speaker}/{source.name}"
-            old = clips.get(key)
-            replaced = old and old.source == path and old.stamp.sha256 not in contents
-            if key.casefold() in taken and not replaced:
-                key = f"{key}-{stamp.sha256[:8]}"
-        taken.add(key.casefold())
-        jobs.append(Job(source, stamp, key, dataset / "clips" / key, parameters))
-    return _Plan(jobs, present, left_out)
+        key, base = names.kept(made[0]) if made else names.new(source, stamp)
+        whole = any(clip.part is None for clip in made)
+        job = Job(source, stamp, key, base, dataset / "clips", parameters, done, whole)
+        jobs.append(job)
+    threads = max(1, processes // max(1, len(jobs)))  # what processes without a job leave
+    return _Plan([replace(job, threads=threads) for job in jobs], present, left_out)
+
+
+class _Names:
+    """Gives every source the key of its clip, and one that the keys of its parts begin with."""
+
+    def __init__(self, clips: dict[str, Stored], stamped: list[tuple[Source, Stamp]]) -> None:
+        self._clips = clips
+        self._contents = {stamp.sha256 for _, stamp in stamped}
+        self._taken = {key.casefold() for key in clips}
+        # Whose names end like those of parts of a recording: that must be called otherwise.
+        self._numbered: dict[str, set[Path | None]] = {}
+        for key, clip in clips.items():
+            self._note(key, clip.source if clip.stamp.sha256 not in self._contents else None)
+        for source, _ in stamped:
+            self._note(f"{source.speaker}/{source.name}", source.path.resolve())
+
+    def _note(self, key: str, owner: Path | None) -> None:
+        base = recording_name(key.casefold())
+        if base is not None:
+            self._numbered.setdefault(base, set()).add(owner)
+
+    def kept(self, clip: Stored) -> tuple[str, str]:
+        """Return the key and base of a source that has clips already, of which this is one."""
+        self._taken.add(clip.key.casefold())
+        if clip.part is None:
+            return clip.key, clip.key
+        base = clip.key.removesuffix(part_name("", clip.part.number))
+        return base, base
+
+    def new(self, source: Source, stamp: Stamp) -> tuple[str, str]:
+        """Return the key and base of a source that has none; its own where that is free."""
+        path, own = source.path.resolve(), f"{source.speaker}/{source.name}"
+        hashed = f"{own}-{stamp.sha256[:8]}"
+        old = self._clips.get(own)
+        replaced = old and old.source == path and old.stamp.sha256 not in self._contents
+        key = hashed if own.casefold() in self._taken and not replaced else own
+        self._taken.add(key.casefold())
+        alone = self._numbered.get(own.casefold(), set()) <= {path}
+        return key, key if alone else hashed
+
+
+def _replaced(clips: dict[str, Stored], stamped: list[tuple[Source, Stamp]]) -> list[str]:
+    """Return the clips of what a file held before it came to hold something else that is here."""
+    here = {clip.stamp.sha256 for clip in clips.values()}
+    contents = {stamp.sha256 for _, stamp in stamped}
+    arrived = {source.path.resolve() for source, stamp in stamped if stamp.sha256 in here}
+    return [
+        key
+        for key, clip in clips.items()
+        if clip.source in arrived and clip.stamp.sha256 not in contents
+    ]
 
 
 def _work(
     jobs: list[Job], processes: int, left_out: list[LeftOut], progress: Progress
-) -> dict[str, Recorded]:
-    """Do the jobs; return what became of each key, and add to `left_out` what could not be done."""
-    recorded: dict[str, Recorded] = {}
+) -> list[Recorded]:
+    """Do the jobs; return what was made, and add to `left_out` what could not be done."""
+    recorded: list[Recorded] = []
     began, seconds = time.monotonic(), 0.0
     with (
-        progress.task("Preparing", len(jobs), "clips") as bar,
+        progress.task("Preparing", len(jobs), "videos") as bar,
         closing(work(record, jobs, processes)) as outcomes,
     ):
         for job, outcome in outcomes:
             path = job.source.path.resolve()
             if isinstance(outcome, Recorded):
-                recorded[job.key] = outcome
+                recorded.append(outcome)
                 seconds += outcome.seconds
             elif isinstance(outcome, Unwritable):
                 raise LipganError(outcome.reason, "make room, or choose another output folder")

@@ -45,6 +45,8 @@ from lipgan_cli.engine.run.folder import (
     training_clips,
     window_of,
 )
+from lipgan_cli.engine.run.forecast import Forecast
+from lipgan_cli.engine.run.generators import weights_of
 from lipgan_cli.engine.run.log import Log, open_log
 from lipgan_cli.engine.run.plots import draw
 from lipgan_cli.engine.run.sheets import write_sheet
@@ -166,6 +168,7 @@ class _Loop:
         self.checkpoints = Checkpoints(run / "checkpoints")
         self.state = self.checkpoints.restore(self.core) or State(0)
         self.done = self.state.iteration
+        self.forecast = self._forecast()
         self.shown = 0.0
         self.drawn = -math.inf
 
@@ -187,7 +190,8 @@ class _Loop:
     def work(self) -> None:
         """Take every iteration that is left, unless time or patience ends first."""
         began = saved = time.monotonic()
-        first, limit = self.done, self.session.minutes
+        first, self.forecast = self.done, self._forecast()
+        limit = self.forecast.limit
         # A line of the log has figures of the generator too, so it is due where that moves.
         steps = self.core.loss.critic_steps
         log_every = math.ceil(self.config.log_every / steps) * steps
@@ -207,7 +211,7 @@ class _Loop:
                 self.done += 1
                 task.advance()
                 now = time.monotonic()
-                out_of_time = limit is not None and now - self.began > 60 * limit
+                out_of_time = limit is not None and now > limit
                 end = 2 if interrupted() else int(out_of_time)
                 if self.world.size > 1:  # they agree now and then, since asking makes a GPU wait
                     end = self.world.most(end) if self.done % AGREE_EVERY == 0 else 0
@@ -215,6 +219,8 @@ class _Loop:
                 if watch or save or now - self.shown > SHOW_SECONDS:
                     rate = (self.done - first) * self.config.batch / (now - began)
                     self._report(figures, rate, log if watch else None, task)
+                for news in self.forecast.news(self.done, now):
+                    self._say(news)
                 if save:
                     self._save()
                     saved = time.monotonic()
@@ -229,13 +235,26 @@ class _Loop:
             if self.world.most(int(interrupted())):  # while it was measured
                 raise KeyboardInterrupt
 
+    def _forecast(self) -> Forecast:
+        minutes = self.session.minutes
+        return Forecast(
+            began=time.monotonic(),
+            done=self.done,
+            planned=self.iterations,
+            every=self.every,
+            limit=None if minutes is None else self.began + 60 * minutes,
+            at_most=self.config.patience > 0,
+        )
+
     def _opened_log(self) -> AbstractContextManager[Log | None]:
         if not self.world.first:
             return nullcontext()
         return open_log(self.run, self.done, self.session.tensorboard)
 
     def _begin(self, log: Log | None) -> None:
-        """Say in what the recipe departs from its source."""
+        """Keep given weights, which may remain the best; say in what the recipe departs."""
+        if self._due() and not self.checkpoints.all():
+            self._save()
         if self.config.recipe is Recipe.THESIS and self.done == 0 and log:
             corrections = CORRECTIONS[self.config.variant]
             log.write(0, {"corrections": corrections})
@@ -248,7 +267,9 @@ class _Loop:
 
     def _due(self) -> bool:
         done = self.done
-        return done == self.iterations or (done > 0 and done % self.every == 0)
+        if done == 0:
+            return bool(self.config.initial)
+        return done == self.iterations or done % self.every == 0
 
     def _report(
         self, figures: Mapping[str, Tensor], rate: float, log: Log | None, task: Task
@@ -282,6 +303,7 @@ class _Loop:
         done = self.done
         if not log or self.state.score is not None or not (self._due() or (ending and done)):
             return
+        began = time.monotonic()
         averaged = copy.deepcopy(self.core.averaged)
         animator = Animator(averaged, self.core.device, self.core.half_precision)
         measured = measure(animator.faces, self.held_out, progress=self.progress).figures()
@@ -300,6 +322,7 @@ class _Loop:
         self.checkpoints.describe(self.state)
         log.write(done, {"evaluation": figures})
         self._draw(ending)
+        self.forecast.evaluated(time.monotonic() - began)
 
     def _draw(self, ending: bool) -> None:
         """Draw the log; a run of days is worth more than its pictures."""
@@ -375,7 +398,7 @@ def _export(run: Path, checkpoints: Checkpoints, config: TrainConfig) -> Path:
     """Pack the best checkpoint's generator into one portable file."""
     best = checkpoints.best()
     assert best is not None
-    weights = run / "weights.safetensors"
+    weights = weights_of(run)
     # The file may be handed on: it names data and weights, not where they lie.
     settings = dataclasses.asdict(config)
     settings |= {name: Path(settings[name]).name for name in ("dataset", "initial", "expert")}

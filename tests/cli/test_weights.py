@@ -278,14 +278,14 @@ def test_list_shows_the_generators_that_are_here(lipgan, home):
     listed = table(lipgan("download-weights", "--list").stdout)
     start = next(place for place, line in enumerate(listed) if line[:1] == ["generator"])
     own, broken, good, odd = listed[start + 2 :]
-    assert own[:4] == ["lipgan", "37.3", "MB", "lipgan"]
+    assert own[:4] == ["default", "37.3", "MB", "lipgan"]
     assert own[-1] == str(DEFAULT_WEIGHTS)
     assert broken[:6] == ["broken", "0.0", "MB", "is", "no", "file"]
     path = str(runs / "good" / "weights.safetensors")
     assert good == ["good", "0.0", "MB", "wgan-gp", "grid", "27.46", path]
     assert odd[:6] == ["odd", "0.0", "MB", "-", "-", "-"]
     local = json.loads(lipgan("download-weights", "--list", "--json").stdout)["local"]
-    assert [one["name"] for one in local] == ["lipgan", "broken", "good", "odd"]
+    assert [one["name"] for one in local] == ["default", "broken", "good", "odd"]
     assert local[2]["mouth_psnr"] == 27.456
     assert local[1]["problem"]
 

@@ -1,12 +1,12 @@
-"""One video made into one prepared clip."""
+"""One video made into one prepared clip, or a long one into several."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import cache
-from itertools import groupby
+from functools import cache, cached_property
+from itertools import groupby, islice
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lipgan_cli.engine.data.corpus import Source
 from lipgan_cli.engine.data.dataset import face_name
+from lipgan_cli.engine.data.parts import Part, cut, part_name
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media import audio, faces, flac, loudness, people, tracks, video
 from lipgan_cli.engine.media.detectors import HogDetector
@@ -53,20 +54,30 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to prepare."""
+    """One video to prepare."""
 
     source: Source
     stamp: Stamp
     key: str
-    folder: Path  # of the clip
+    base: str  # what the keys of its parts begin with, where it is long
+    clips: Path  # the folder of all clips
     parameters: Parameters
+    done: frozenset[int] = frozenset()  # parts that are there already
+    whole: bool = False  # one clip however long it is, as an earlier version made it
+    threads: int = 1  # that decode
+
+    @property
+    def folder(self) -> Path:
+        """The clip's, where the video is one clip."""
+        return self.clips / self.key
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A clip that was prepared."""
+    """A video that was prepared."""
 
-    seconds: float  # of video
+    keys: tuple[str, ...]  # of the clips made of it
+    seconds: float  # of video in them
     missing: int  # frames without a face
 
 
@@ -85,7 +96,10 @@ class Unwritable:
 
 
 def record(job: Job) -> Recorded | Refused | Unwritable:
-    """Prepare one clip: write its folder whole, or not at all."""
+    """Prepare one video: write the folder of each clip of it whole, or not at all.
+
+    However many parts a long recording has, it is decoded twice: to follow the face, and to cut it.
+    """
     cv2.setNumThreads(1)  # the processes share the cores
     path = job.source.path
     try:
@@ -93,29 +107,23 @@ def record(job: Job) -> Recorded | Refused | Unwritable:
         if info.photo:
             return Refused("is a picture, not a video")
         sound = _sound(info)
-        frames = _frames(info)
+        frames = _frames(info, job.threads)
         found = tracks.find_tracks(frames(), _detector(), key_interval=job.parameters.key_interval)
         boxes = people.one_person(found)[:, :4]
     except LipganError as error:
         return Refused(error.message.removeprefix(str(path)).strip(" :"))
     squares = faces.squares(boxes, float(info.fps), found.cuts)
-    kept = np.flatnonzero(~np.isnan(squares[:, 2]))
-    if not len(kept):
+    if np.isnan(squares[:, 2]).all():
         return Refused(f"no face in {len(boxes)} frames")
+    film = _Film(job, info, boxes, squares)
     try:
-        with atomic_path(job.folder) as folder:
-            folder.mkdir()
-            _write_faces(folder, frames(), squares)
-            flac.write_flac(folder / "sound.flac", sound)
-            np.savez_compressed(folder / "mel.npz", mel=audio.mel_spectrogram(sound))
-            _write_about(folder, job, info, kept, boxes, squares)
+        return film.write(sound, frames())
     except OSError as error:
         return Unwritable(f"cannot write {job.folder}: {error.strerror or error}")
     except InputError as error:
         return Refused(error.message.removeprefix(str(path)).strip(" :"))
     except LipganError as error:
         return Unwritable(error.message)
-    return Recorded(seconds=len(boxes) / float(info.fps), missing=len(boxes) - len(kept))
 
 
 @cache
@@ -133,21 +141,24 @@ def _sound(info: video.VideoInfo) -> audio.Samples:
     return flac.quantised(loudness.levelled(samples[:longest]))
 
 
-def _frames(info: video.VideoInfo) -> Callable[[], Iterable[video.Frame]]:
+def _frames(info: video.VideoInfo, threads: int) -> Callable[[], Iterable[video.Frame]]:
     """Return what gives the frames again and again: from memory where they fit."""
     if info.frames * info.width * info.height * 3 // 2 <= HELD_BYTES:
-        held = list(video.read_frames(info, threads=1))
+        held = list(video.read_frames(info, threads=threads))
         return lambda: held
-    return lambda: video.read_frames(info, threads=1)
+    return lambda: video.read_frames(info, threads=threads)
 
 
-def _write_faces(folder: Path, frames: Iterable[video.Frame], squares: NDArray[np.float64]) -> None:
+def _write_faces(
+    folder: Path, numbers: range, frames: Iterable[video.Frame], squares: NDArray[np.float64]
+) -> None:
     settings = [
         *(cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY),
         # Lips differ from skin by colour, which half-size chroma would blur at this size.
         *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
     ]
-    for number, (frame, square) in enumerate(zip(frames, squares, strict=False)):
+    for number, frame in zip(numbers, frames, strict=False):
+        square = squares[number]
         if np.isnan(square[2]):
             continue
         crop = cv2.cvtColor(faces.cut(video.to_rgb(frame), square), cv2.COLOR_RGB2BGR)
@@ -155,30 +166,84 @@ def _write_faces(folder: Path, frames: Iterable[video.Frame], squares: NDArray[n
         (folder / face_name(number)).write_bytes(coded.tobytes())
 
 
-def _write_about(
-    folder: Path,
-    job: Job,
-    info: video.VideoInfo,
-    kept: NDArray[np.int64],
-    boxes: NDArray[np.float64],
-    squares: NDArray[np.float64],
-) -> None:
-    about = {
-        "source": str(job.source.path.resolve()),
-        **asdict(job.stamp),
-        "held_out": job.source.held_out,
-        "parameters": asdict(job.parameters),
-        "fps": str(info.fps),
-        "width": info.width,
-        "height": info.height,
-        "seconds": len(boxes) / float(info.fps),
-        "frames": kept.tolist(),
-        "times": info.clock.seconds(kept).tolist(),
-        "boxes": boxes[kept].round(3).tolist(),
-        "squares": squares[kept].round(3).tolist(),
-        "without_face": _ranges(np.isnan(squares[:, 2])),
-    }
-    (folder / "clip.json").write_text(json.dumps(about) + "\n", "utf-8")
+@dataclass(frozen=True, eq=False)
+class _Film:
+    """A video whose face was followed."""
+
+    job: Job
+    info: video.VideoInfo
+    boxes: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The clips to make of it."""
+        frames = len(self.boxes)
+        if self.job.whole:
+            return [Part(range(frames))]
+        return cut(self.info.clock.seconds(np.arange(frames + 1)))
+
+    def write(self, sound: audio.Samples, frames: Iterable[video.Frame]) -> Recorded:
+        """Write the clips that are not there yet, from the frames of the whole video."""
+        job, shown, passed = self.job, iter(frames), 0
+        parts = [part for part in self.parts if part.number not in job.done]
+        keys = []
+        for part in filter(self.with_face, parts):
+            key = job.key if part.number is None else part_name(job.base, part.number)
+            first, last = part.frames.start, part.frames.stop
+            with atomic_path(job.clips / key) as folder:
+                folder.mkdir()
+                here = islice(shown, first - passed, last - passed)
+                _write_faces(folder, part.frames, here, self.squares)
+                samples = part.sound(sound)
+                flac.write_flac(folder / "sound.flac", samples)
+                np.savez_compressed(folder / "mel.npz", mel=audio.mel_spectrogram(samples))
+                about = json.dumps(self.about(part)) + "\n"
+                (folder / "clip.json").write_text(about, "utf-8")
+            passed = last
+            keys.append(key)
+        numbers = [number for part in parts for number in part.frames]
+        without_face = int(np.isnan(self.squares[numbers, 2]).sum())
+        return Recorded(tuple(keys), len(numbers) / float(self.info.fps), without_face)
+
+    def with_face(self, part: Part) -> bool:
+        """Whether a face is seen in a part."""
+        return len(self._kept(part)) > 0
+
+    def _kept(self, part: Part) -> NDArray[np.int64]:
+        seen = ~np.isnan(self.squares[part.frames.start : part.frames.stop, 2])
+        return part.frames.start + np.flatnonzero(seen)
+
+    def about(self, part: Part) -> dict[str, object]:
+        """What clip.json says of a part."""
+        kept = self._kept(part)
+        numbers = part.frames
+        about = {
+            "source": str(self.job.source.path.resolve()),
+            **asdict(self.job.stamp),
+            "held_out": self.job.source.held_out,
+            "parameters": asdict(self.job.parameters),
+            "fps": str(self.info.fps),
+            "width": self.info.width,
+            "height": self.info.height,
+            "seconds": len(numbers) / float(self.info.fps),
+            "frames": kept.tolist(),
+            "times": part.times(self.info.clock.seconds(kept)).tolist(),
+            "boxes": self.boxes[kept].round(3).tolist(),
+            "squares": self.squares[kept].round(3).tolist(),
+            "without_face": [
+                [numbers.start + first, numbers.start + last]
+                for first, last in _ranges(np.isnan(self.squares[numbers.start : numbers.stop, 2]))
+            ],
+        }
+        if part.number is not None:
+            about["part"] = {
+                "number": part.number,
+                "of": part.of,
+                "with_face": [other.number for other in self.parts if self.with_face(other)],
+                "begins": part.begins,
+            }
+        return about
 
 
 def _ranges(flags: NDArray[np.bool_]) -> list[list[int]]:

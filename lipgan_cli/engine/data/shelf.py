@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import secrets
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -20,6 +22,19 @@ ASIDE = "aside"
 
 
 @dataclass(frozen=True)
+class StoredPart:
+    """Which part of a long recording a clip is, and which others there must be."""
+
+    number: int
+    of: int
+    with_face: frozenset[int]  # the numbers of those that have a face
+
+
+CLEAR = 0.15
+"""Confidence below which an offset says little: sounds of other clips come near it."""
+
+
+@dataclass(frozen=True)
 class Stored:
     """A clip that is in the dataset."""
 
@@ -30,6 +45,11 @@ class Stored:
     current: bool  # made with the parameters of this version
     fps: float
     without_face: tuple[tuple[int, int], ...]  # first and last frame of every stretch
+    part: StoredPart | None = None  # None: all of its source
+
+    def of_all(self, numbers: frozenset[int]) -> bool:
+        """Whether these are all clips that its source makes."""
+        return self.part is None or self.part.with_face <= numbers
 
 
 @dataclass(frozen=True)
@@ -48,16 +68,27 @@ class ClipOffset:
 
     Attributes:
         offset_ms: negative where it is early; None of a face seen for too short a time.
-        confidence: how clear that is; about 0 of a sound that does not belong to the face.
+        confidence: how clear that is; less than `CLEAR` where nobody is heard, or somebody else.
     """
 
     key: str
     offset_ms: float | None
     confidence: float | None
 
-    def beyond(self, limit: float | None) -> bool:
-        """Whether the sound is further off than `limit` ms either way; None is no limit."""
-        return limit is not None and self.offset_ms is not None and abs(self.offset_ms) > limit
+    @property
+    def clear(self) -> bool:
+        """Whether the offset says anything."""
+        return self.confidence is not None and self.confidence >= CLEAR
+
+    def astray(self, limit: float | None) -> str:
+        """Why the clip is to be left out under a limit in ms either way; nothing if it is not."""
+        if limit is None or self.offset_ms is None:
+            return ""
+        if not self.clear:
+            return "sound and picture do not fit together"
+        if abs(self.offset_ms) > limit:
+            return f"sound and picture are more than {limit:g} ms apart"
+        return ""
 
 
 def read_clips(dataset: Path, parameters: Parameters) -> dict[str, Stored]:
@@ -84,9 +115,24 @@ def read_clip(dataset: Path, key: str, parameters: Parameters) -> Stored | None:
             current=about["parameters"] == asdict(parameters),
             fps=int(rate[0]) / int(rate[1] if len(rate) > 1 else 1),
             without_face=tuple((first, last) for first, last in about["without_face"]),
+            part=_part(about.get("part")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _part(about: dict[str, Any] | None) -> StoredPart | None:
+    if about is None:
+        return None
+    return StoredPart(about["number"], about["of"], frozenset(about["with_face"]))
+
+
+def discard(dataset: Path, key: str) -> None:
+    """Remove a clip, at once and whole."""
+    folder = dataset / "clips" / key
+    going = folder.with_name(f".{folder.name[:40]}.{secrets.token_hex(4)}.part")
+    folder.rename(going)
+    shutil.rmtree(going, ignore_errors=True)
 
 
 def check_dataset(path: Path) -> dict[str, Any]:
@@ -162,9 +208,15 @@ def _write_list(path: Path, keys: Iterable[str]) -> None:
 def candidates(clips: Iterable[Stored]) -> list[Candidate]:
     """Return the clips as what subsets are drawn from."""
     return [
-        Candidate(clip.key, clip.key.split("/")[0], clip.stamp.sha256, clip.held_out)
-        for clip in clips
+        Candidate(clip.key, clip.key.split("/")[0], _content(clip), clip.held_out) for clip in clips
     ]
+
+
+def _content(clip: Stored) -> str:
+    """Return what stands for a clip's content: of a part, its recording's hash and its number."""
+    if clip.part is None:
+        return clip.stamp.sha256
+    return hashlib.sha256(f"{clip.stamp.sha256} {clip.part.number}".encode()).hexdigest()
 
 
 def read_left_out(dataset: Path) -> list[LeftOut]:
@@ -188,7 +240,11 @@ def write_left_out(dataset: Path, clips: Iterable[LeftOut], stored: Iterable[Sto
     for clip in clips:
         line = {"source": str(clip.source), "reason": clip.reason, "final": clip.final}
         lines.append(line | (asdict(clip.stamp) if clip.stamp else {}))
-    for kept in stored:
+    present = list(stored)
+    for source, number, of in sorted(_faceless(present)):
+        reason = f"no face in part {number} of {of}"
+        lines.append({"source": source, "reason": reason, "final": False})
+    for kept in present:
         for first, last in kept.without_face:
             seconds = [round(first / kept.fps, 3), round((last + 1) / kept.fps, 3)]
             lines.append(
@@ -203,6 +259,16 @@ def write_left_out(dataset: Path, clips: Iterable[LeftOut], stored: Iterable[Sto
         dataset / "left_out.jsonl",
         "".join(json.dumps(line) + "\n" for line in lines),
     )
+
+
+def _faceless(clips: Iterable[Stored]) -> set[tuple[str, int, int]]:
+    """Return the parts of recordings in which no face is seen: source, number, of how many."""
+    return {
+        (str(clip.source), number, clip.part.of)
+        for clip in clips
+        if clip.part is not None
+        for number in set(range(clip.part.of)) - clip.part.with_face
+    }
 
 
 def _write(path: Path, text: str) -> None:

@@ -278,6 +278,7 @@ def _new_generator(config: TrainConfig) -> Generator:
     initialise(generator, config.initialisation)
     for module in _norms(generator):
         module.momentum = config.norm_momentum
+        module.train(not config.frozen_norm)
     return generator
 
 

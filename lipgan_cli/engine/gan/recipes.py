@@ -1,4 +1,4 @@
-"""Which loss a run gets: its variant's row, the thesis's if asked for, and what the run sets."""
+"""What a run gets: the settings of its recipe, and the loss of its variant's row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from lipgan_cli.engine.config import PenaltyName, ReadoutName, Recipe, TrainConfig, Variant
+from lipgan_cli.engine.config import (
+    Augmentation,
+    PenaltyName,
+    ReadoutName,
+    Recipe,
+    TrainConfig,
+    Variant,
+)
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan import penalties, readouts
 from lipgan_cli.engine.gan.losses import STRATEGIES, Contrastive, Loss, Wasserstein
@@ -37,6 +44,31 @@ THESIS_SETTINGS: Mapping[str, Any] = {
     "augment": (),
 }
 """Settings of the recipe `thesis` that the command line may still override."""
+
+PRESENTER_SETTINGS: Mapping[str, Any] = {
+    "initial": "default",
+    "subset": "full",
+    "variant": Variant.L1,
+    "frozen_norm": True,
+    "learning_rate": 3e-4,
+    "batch": 32,
+    "epochs": 20,
+    "patience": 5,
+    "ema": 0.99,
+    "mouth_weight": 8.0,
+    "augment": (
+        *(Augmentation.BRIGHTNESS, Augmentation.CONTRAST, Augmentation.GAMMA),
+        *(Augmentation.EQUALISER, Augmentation.PITCH, Augmentation.FORMANT),
+    ),
+}
+"""Settings of the recipe `presenter`; docs/presenter.md gives the reason for each."""
+
+SETTINGS: Mapping[Recipe, Mapping[str, Any]] = {
+    Recipe.DEFAULT: {},
+    Recipe.THESIS: THESIS_SETTINGS,
+    Recipe.PRESENTER: PRESENTER_SETTINGS,
+}
+"""What each recipe sets; the command line comes before it."""
 
 _ALWAYS_CORRECTED = (
     "the seed covers networks, samples and penalties, not numpy's draws alone",

@@ -29,6 +29,7 @@ from lipgan_cli.engine.gan.packing import load_generator
 from lipgan_cli.engine.gan.recipes import strategy
 from lipgan_cli.engine.paths import atomic_path, runs_dir
 from lipgan_cli.engine.run.expert import copy_expert
+from lipgan_cli.engine.run.generators import DEFAULT
 
 
 def new_run(config: TrainConfig, name: str | None = None, processes: int = 1) -> Path:
@@ -60,6 +61,8 @@ def check_run(config: TrainConfig, name: str | None = None, processes: int = 1) 
             or the name cannot be a folder's.
     """
     check_batch(config, processes)
+    if config.frozen_norm and not config.initial:
+        raise InputError("--frozen-norm has nothing to keep without --from", "give both")
     clips = Dataset.open(Path(config.dataset)).clips(config.subset)
     Draws(clips, config, 1, window=window_of(config))
     if config.initial:
@@ -73,6 +76,8 @@ def check_run(config: TrainConfig, name: str | None = None, processes: int = 1) 
             raise InputError(f"{config.variant} uses no expert: no {option}", "leave it out")
     if name is not None and (Path(name).name != name or name == ".." or "\0" in name):
         raise InputError(f"{name!r} cannot name a run", "give a name without a folder")
+    if name == DEFAULT:
+        raise InputError(f"{name!r} is lipgan's own generator, not a run", "give another --name")
     return dataclasses.replace(config, clips=_digest(clips))
 
 

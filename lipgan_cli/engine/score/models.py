@@ -15,7 +15,7 @@ from lipgan_cli.engine.metrics.protocol import EVERY, Animate, Measured, Protoco
 from lipgan_cli.engine.metrics.response import Response, respond
 from lipgan_cli.engine.paths import check_output
 from lipgan_cli.engine.progress import Progress
-from lipgan_cli.engine.run.generators import find_model
+from lipgan_cli.engine.run.generators import BUILT_IN, find_model
 from lipgan_cli.engine.score.options import (
     HIDDEN,
     Distances,
@@ -103,7 +103,7 @@ def score_models(request: ModelRequest, progress: Progress) -> ModelScore:
         )
     files = [find_model(model) for model in request.models]
     check_once(files)
-    models: list[Path | None] = [*files] or [None]
+    models = [None if file == BUILT_IN else file for file in files] or [None]
     names = _names(models)
     device = choose_device(measures.device)
     # All is opened before the first is measured: a wrong name should not cost an hour.

@@ -28,6 +28,7 @@ from lipgan_cli.engine.media.playback import Playlist, ahead, playlist
 from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Listener, Progress, listening
+from lipgan_cli.engine.run.generators import find_model
 from lipgan_cli.engine.sync.options import (
     Span,
     SyncOptions,
@@ -167,7 +168,7 @@ def _network(options: SyncOptions) -> FacePainter:
     from lipgan_cli.engine.gan.inference import Animator
 
     share_cores()
-    weights = None if options.weights is None else Path(options.weights)
+    weights = None if options.weights is None else find_model(options.weights)
     return Animator.load(weights, choose_device(options.device))
 
 

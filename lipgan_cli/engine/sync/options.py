@@ -21,6 +21,7 @@ from lipgan_cli.engine.media.choices import (
 from lipgan_cli.engine.media.coding import Coding
 from lipgan_cli.engine.media.people import parse
 from lipgan_cli.engine.paths import check_output, require_file
+from lipgan_cli.engine.run.generators import find_model
 
 Span = tuple[float, float]  # seconds: the first, and the one after the last
 
@@ -36,7 +37,7 @@ class SyncOptions:
     face: Path | str
     speech: Path | str
     output: Path | str
-    weights: Path | str | None = None  # None: those that came with the install
+    weights: Path | str | None = None  # a file or a run; None: those that came with the install
     device: str | None = None  # None: the best one here
     person: str = "largest"  # left, right, center, a number, x,y in pixels, or a picture
     fit: Fit | str = DEFAULT_FIT
@@ -144,7 +145,7 @@ def _inputs(options: SyncOptions) -> dict[str, Path]:
     """Return the files that are read, by what they are."""
     inputs = {"the face": Path(options.face), "the speech": Path(options.speech)}
     if options.weights is not None:
-        inputs["the weights file"] = Path(options.weights)
+        inputs["the weights file"] = find_model(options.weights)
     choice = parse(options.person)
     if isinstance(choice, Path):
         inputs["the picture of the face"] = choice
