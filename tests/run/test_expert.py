@@ -17,6 +17,7 @@ from lipgan_cli.engine.gan.expert import Expert, save_expert
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.run import expert as of_run
 from lipgan_cli.engine.run.expert import copy_expert, expert_file, expert_of, learn, measure
+from lipgan_cli.engine.run.learning import rate
 
 CPU = torch.device("cpu")
 
@@ -66,7 +67,8 @@ def test_an_expert_is_learnt_once_and_then_read(tmp_path, clips):
     assert not expert.training
     assert not any(p.requires_grad for p in expert.parameters())
     assert progress.totals == [(2, "iterations"), (2, "clips")]
-    assert [figures.keys() for figures in progress.shown] == [{"windows/s", "loss", "accuracy"}] * 2
+    shown = {"iterations/s", "loss", "accuracy"}
+    assert [figures.keys() for figures in progress.shown] == [shown] * 2
     assert [path.name for path in tmp_path.iterdir() if path.name != "toy"] == [
         "expert.safetensors"
     ]
@@ -118,7 +120,7 @@ def test_a_loss_that_is_no_number_is_told(clips, monkeypatch):
 
 
 def test_the_learning_rate_rises_and_falls():
-    rates = [of_run._rate(done, 1000) for done in range(1001)]
+    rates = [rate(done, 1000, of_run.WARM_UP) for done in range(1001)]
     assert rates[0] == pytest.approx(0.01)
     assert max(rates) > 0.97
     assert 90 <= rates.index(max(rates)) <= 100

@@ -17,7 +17,9 @@ from lipgan_cli.engine.metrics.judge import HEARD, Judge, load_judge
 from lipgan_cli.engine.metrics.lipsync import REACH
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.run import judge as of_run
+from lipgan_cli.engine.run import learning
 from lipgan_cli.engine.run.judge import JudgeRequest, learn, losses, measure, teach
+from lipgan_cli.engine.run.learning import rate
 
 CPU = torch.device("cpu")
 COLUMNS = 336
@@ -173,7 +175,7 @@ def test_every_weight_learns_and_nothing_is_no_number():
 
 
 def test_the_learning_rate_rises_and_falls():
-    rates = [of_run._rate(done, 1000) for done in range(1001)]
+    rates = [rate(done, 1000, of_run.WARM_UP) for done in range(1001)]
     assert rates[0] == pytest.approx(0.005)
     assert 180 <= rates.index(max(rates)) <= 200
     assert max(rates) > 0.9
@@ -216,7 +218,7 @@ def test_the_seed_decides_the_judge_and_nothing_else_is_touched(clips):
 
 
 def test_the_seed_decides_the_first_weights_too(clips, monkeypatch):
-    monkeypatch.setattr(of_run, "LEARNING_RATE", 0.0)
+    monkeypatch.setattr(learning, "LEARNING_RATE", 0.0)
     one, other = (learn(clips, seed, 1, CPU, Silent()).face[0].weight for seed in (7, 8))
     assert not torch.equal(one, other)
 

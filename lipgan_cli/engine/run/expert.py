@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,16 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim import AdamW
 from torch.utils.data import DataLoader
 
 from lipgan_cli.engine.data.dataset import Clip
-from lipgan_cli.engine.data.moments import Moments, windows_at
-from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.data.moments import Moment, Moments, windows_at
 from lipgan_cli.engine.gan.device import fast_bf16
 from lipgan_cli.engine.gan.expert import FRAMES, Expert, load_expert, own_loss, save_expert
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Progress
+from lipgan_cli.engine.run.learning import taught
 from lipgan_cli.engine.run.offsets import ClipOffsets, Found, clip_offsets, found
 
 CLIPS = 8
@@ -31,10 +29,9 @@ CLIPS = 8
 WINDOWS = 8
 """Moments of a clip in a batch, told apart from each other."""
 
-LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.01
 WARM_UP = 100
-"""Iterations over which the learning rate rises; then it falls to zero along a cosine."""
+"""Iterations over which the learning rate rises."""
 
 PIECE = 64
 """Windows embedded at once when an expert is measured."""
@@ -103,33 +100,18 @@ def learn(
         expert = Expert().to(device)
     moments = Moments(clips, seed, iterations * CLIPS, WINDOWS)
     batches = DataLoader(moments, CLIPS, generator=torch.Generator())  # torch's own stays untouched
-    optimizer = AdamW(expert.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    began = time.monotonic()
-    with progress.task("learning to judge lip-sync", iterations, "iterations") as task:
-        for done, (faces, mel) in enumerate(batches):
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * _rate(done, iterations)
-            seen, heard = _embed(expert, faces.to(device), mel.to(device))
-            loss = (
-                own_loss(seen, heard, expert.scale) + own_loss(heard, seen, expert.scale)
-            ).mean() / 2
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            optimizer.step()
-            if not math.isfinite(loss.item()):
-                raise LipganError(
-                    f"the lip-sync expert's loss is no longer a number at iteration {done + 1}",
-                    "begin again with another --seed",
-                )
-            own = (seen @ heard.mT).argmax(-1) == torch.arange(WINDOWS, device=device)
-            rate = (done + 1) * CLIPS * WINDOWS / (time.monotonic() - began)
-            task.show(**{"windows/s": rate}, loss=loss.item(), accuracy=own.float().mean().item())
-            task.advance()
-    return expert.requires_grad_(False).eval()
 
+    def losses(batch: Moment) -> tuple[Tensor, Tensor]:
+        faces, mel = batch
+        seen, heard = _embed(expert, faces.to(device), mel.to(device))
+        loss = (
+            own_loss(seen, heard, expert.scale) + own_loss(heard, seen, expert.scale)
+        ).mean() / 2
+        own = (seen @ heard.mT).argmax(-1) == torch.arange(WINDOWS, device=device)
+        return loss, own.float().mean()
 
-def _rate(done: int, iterations: int) -> float:
-    return min(1.0, (done + 1) / WARM_UP) * (1 + math.cos(math.pi * done / iterations)) / 2
+    name = "the lip-sync expert"
+    return taught(expert, name, batches, losses, iterations, WARM_UP, WEIGHT_DECAY, progress)
 
 
 def _embed(expert: Expert, faces: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import AdamW
 from torch.utils.data import DataLoader
 
 from lipgan_cli.engine.data.dataset import Clip, Dataset, read_subset, resolve
 from lipgan_cli.engine.data.stretches import Stretches
-from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan.device import choose_device, fast_bf16
 from lipgan_cli.engine.media.audio import COLUMNS_PER_SECOND
 from lipgan_cli.engine.metrics.judge import FPS, Judge, save_judge
@@ -35,13 +33,13 @@ from lipgan_cli.engine.metrics.lipsync import (
 from lipgan_cli.engine.metrics.protocol import MeasuredClip, other_of, speakers_of
 from lipgan_cli.engine.paths import atomic_path, check_output
 from lipgan_cli.engine.progress import Progress
+from lipgan_cli.engine.run.learning import taught
 
 CLIPS = 10
 """Stretches in a batch."""
-LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 0.05
 WARM_UP = 200
-"""Iterations over which the learning rate rises; then it falls to zero along a cosine."""
+"""Iterations over which the learning rate rises."""
 ITERATIONS = 3000
 """Of the judge that comes with the install."""
 FRAMES_AWAY = REACH * FPS // COLUMNS_PER_SECOND
@@ -202,26 +200,16 @@ def learn(
         torch.manual_seed(seed)
         judge = Judge().to(device)
         stretches = Stretches(clips, seed, iterations * CLIPS)
-        batches = DataLoader(stretches, CLIPS, generator=torch.Generator())
-        optimizer = AdamW(judge.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-        began = time.monotonic()
-        with progress.task("learning to judge lip-sync", iterations, "iterations") as task:
-            for done, batch in enumerate(batches):
-                for group in optimizer.param_groups:
-                    group["lr"] = LEARNING_RATE * _rate(done, iterations)
-                loss, accuracy = losses(judge, *(part.to(device) for part in batch))
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                optimizer.step()
-                if not math.isfinite(loss.item()):
-                    raise LipganError(
-                        f"the judge's loss is no longer a number at iteration {done + 1}",
-                        "begin again with another --seed",
-                    )
-                pace = (done + 1) / (time.monotonic() - began)
-                task.show(**{"iterations/s": pace}, loss=loss.item(), accuracy=accuracy.item())
-                task.advance()
-    return judge.requires_grad_(False).eval()
+        return taught(
+            judge,
+            "the judge",
+            DataLoader(stretches, CLIPS, generator=torch.Generator()),
+            lambda batch: losses(judge, *(part.to(device) for part in batch)),
+            iterations,
+            WARM_UP,
+            WEIGHT_DECAY,
+            progress,
+        )
 
 
 def losses(
@@ -256,7 +244,3 @@ def losses(
     by_sound = functional.cross_entropy(judge.scale * at_own, itself.where(heard_own, IGNORED))
     found = (near.argmax(2) - FRAMES_AWAY).abs() <= 1
     return (by_face + by_sound) / 2, found[heard_own].float().mean()
-
-
-def _rate(done: int, iterations: int) -> float:
-    return min(1.0, (done + 1) / WARM_UP) * (1 + math.cos(math.pi * done / iterations)) / 2
