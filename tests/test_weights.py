@@ -114,7 +114,7 @@ def test_find_gives_what_is_verified(folder):
 def test_find_says_how_to_get_what_is_missing_or_damaged(folder):
     with pytest.raises(InputError, match="the weights toy are not installed") as caught:
         weights.find("toy")
-    assert caught.value.hint == "lipgan download-weights toy fetches them"
+    assert caught.value.hint == "lipgan download-weights toy fetches them, --from FILE takes a copy"
     assert weights.find_installed("toy") is None
     assert weights.find_file("toy.dat") is None
     assert weights.find_file("another.dat") is None

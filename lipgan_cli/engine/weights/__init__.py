@@ -92,7 +92,7 @@ def find(name: str) -> Path:
     if path is None:
         raise InputError(
             f"the weights {name} are not installed ({weights_dir() / named(name).stored})",
-            f"lipgan download-weights {name} fetches them",
+            f"lipgan download-weights {name} fetches them, --from FILE takes a copy",
         )
     return path
 
