@@ -149,8 +149,9 @@ def score(
     much its sound is late, and how sure that is. Without paths, models on a subset of a prepared
     dataset: their faces from the right audio, and the controls beside them.
     """
+    from lipgan_cli.engine.metrics.features import BATCH
     from lipgan_cli.engine.paths import datasets_dir
-    from lipgan_cli.engine.score.options import BATCH, Measures
+    from lipgan_cli.engine.score.options import Measures
 
     progress = console.progress(quiet)
     given = paths or []

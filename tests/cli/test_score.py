@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lipgan_cli.engine.metrics.features import BATCH
 from lipgan_cli.engine.metrics.protocol import EVERY
 from lipgan_cli.engine.score import pairs, tables
-from lipgan_cli.engine.score.options import BATCH
 from lipgan_cli.engine.score.sides import SUBSET
 
 
@@ -273,13 +273,13 @@ def test_options_that_make_no_sense_are_refused(tmp_path, lipgan, monkeypatch, a
 
 
 def test_help_names_the_defaults(lipgan):
-    from lipgan_cli.engine.metrics import inception
+    from lipgan_cli.engine.metrics import fid
 
     told = " ".join(lipgan("score", "--help").stdout.split())
     assert f"(default {EVERY})" in told
     assert f"{SUBSET} (default)" in told
     assert f"({BATCH})" in told
-    assert inception.BATCH == BATCH
+    assert fid.BATCH == BATCH
 
 
 def test_help_and_pictures_do_without_torch(tmp_path):

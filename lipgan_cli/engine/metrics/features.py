@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.paths import atomic_path, require_file
 
+BATCH = 50
+"""Pictures that go through the FID network at once, as pytorch-fid takes them."""
 KEPT = 4 * 2048
 """Features of a set that are kept: all of them up to here, beyond that a random sample."""
 

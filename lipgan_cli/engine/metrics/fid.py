@@ -21,10 +21,9 @@ from pytorch_fid import fid_score
 from scipy import linalg
 
 from lipgan_cli.engine.errors import InputError, LipganError
-from lipgan_cli.engine.metrics.features import FeatureCollector, Statistics
+from lipgan_cli.engine.metrics.features import BATCH, FeatureCollector, Statistics
 from lipgan_cli.engine.metrics.image import Picture
 from lipgan_cli.engine.metrics.inception import (
-    BATCH,
     DIMENSIONS,
     Network,
     extract,

@@ -22,8 +22,6 @@ from lipgan_cli.engine.weights.converted import source_of
 from lipgan_cli.engine.weights.tensors import read_tensors
 
 DIMENSIONS = 2048
-BATCH = 50
-"""Pictures that go through the network at once, as pytorch-fid takes them."""
 
 _SIDE = 299  # pixels; what pytorch-fid brings every picture to
 

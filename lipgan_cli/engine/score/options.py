@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lipgan_cli.engine import weights
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.metrics.features import BATCH
 from lipgan_cli.engine.paths import require_file
 from lipgan_cli.engine.progress import Progress
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 FID_WEIGHTS = "fid-inception"
 SYNCNET = "syncnet"
-BATCH = 50
-"""Pictures that go through the FID network at once, as pytorch-fid takes them."""
 
 
 HIDDEN = {"json": False}
