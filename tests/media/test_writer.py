@@ -158,6 +158,22 @@ def test_an_error_in_the_film_ends_the_encoder(tmp_path: Path) -> None:
     assert writer._process.poll() is not None
 
 
+@pytest.mark.parametrize("how", [KeyboardInterrupt, SystemExit])
+def test_a_signal_while_the_encoder_is_written_to_ends_the_film(
+    tmp_path: Path, how: type[BaseException]
+) -> None:
+    class Interrupted:
+        def write(self, data: bytes) -> int:
+            raise how
+
+    writer = VideoWriter(tmp_path / "out.mp4", picture(), None)
+    writer._sink._pipe = Interrupted()  # type: ignore[assignment]
+    with pytest.raises(how), writer:
+        for number in range(50):  # some wait in the muxer
+            writer.write(frame(60), number)
+    assert writer._process.poll() is not None
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="odd"):
         VideoWriter(tmp_path / "out.mp4", picture(width=33), None)

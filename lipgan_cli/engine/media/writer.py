@@ -98,7 +98,8 @@ class VideoWriter:
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._complaints
         )
         # NUT carries each frame's time; nothing is coded in it.
-        self._pipe = av.open(_Pipe(self._stdin), "w", format="nut")
+        self._sink = _Pipe(self._stdin)
+        self._pipe = av.open(self._sink, "w", format="nut")
         self._stream = self._pipe.add_stream("rawvideo", rate=picture.clock.fps)
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
@@ -113,6 +114,8 @@ class VideoWriter:
         try:
             self._pipe.mux(self._stream.encode(picture))
         except BROKEN as error:
+            if self._sink.stopped is not None:
+                raise self._sink.stopped from None
             raise self._failure() from error
 
     def __enter__(self) -> Self:
@@ -160,9 +163,14 @@ class _Pipe:
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
+        self.stopped: BaseException | None = None
 
     def write(self, data: bytes) -> int:
-        return self._pipe.write(data)
+        try:
+            return self._pipe.write(data)
+        except (KeyboardInterrupt, SystemExit) as error:
+            self.stopped = error  # the muxer would drop it, and the film go on
+            raise InterruptedError from error
 
 
 def _tags(picture: Picture) -> str:
