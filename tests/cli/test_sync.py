@@ -21,10 +21,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lipgan_cli.engine import sync as engine
 from lipgan_cli.engine.media.demo import SPEECH, write_portrait
 from lipgan_cli.engine.media.detectors import HogDetector
-from lipgan_cli.engine.sync import survey
+from lipgan_cli.engine.sync import presenter, survey
 
 detector = cache(HogDetector)
 RUN = "import sys; from lipgan_cli.cli import run; sys.exit(run(sys.argv[1:]))"
@@ -62,8 +61,8 @@ def animator(monkeypatch: pytest.MonkeyPatch) -> None:
         def faces(self, reference: Any, target: Any, windows: Any, keys: Any = None) -> Any:
             return target
 
-    monkeypatch.setattr(engine, "_network", lambda options: Mirror())
-    monkeypatch.setattr(engine, "installed_landmarks", lambda: None)
+    monkeypatch.setattr(presenter, "_network", lambda options: Mirror())
+    monkeypatch.setattr(presenter, "installed_landmarks", lambda: None)
     monkeypatch.setattr(survey, "HogDetector", detector)
 
 

@@ -23,7 +23,7 @@ from lipgan_cli.engine.media import identity
 from lipgan_cli.engine.media.audio import column_count, read_audio
 from lipgan_cli.engine.media.detectors import Face, HogDetector
 from lipgan_cli.engine.media.video import probe, read_frames
-from lipgan_cli.engine.sync import SyncOptions, SyncSummary, speech, survey
+from lipgan_cli.engine.sync import SyncOptions, SyncSummary, presenter, speech, survey
 
 Picture = np.ndarray  # RGB (height, width, 3)
 
@@ -209,7 +209,7 @@ _detector = cache(Remembering)
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make dlib's detector once for all tests, and use none of the models that only some have."""
     monkeypatch.setattr(survey, "HogDetector", _detector)
-    monkeypatch.setattr(engine, "installed_landmarks", lambda: None)
+    monkeypatch.setattr(presenter, "installed_landmarks", lambda: None)
     for module in (identity, survey):
         monkeypatch.setattr(module, "find_model", lambda name: None)
 
@@ -255,7 +255,7 @@ class Stub:
 def network(monkeypatch: pytest.MonkeyPatch) -> Stub:
     """A network that gives back the face that it is shown."""
     stub = Stub()
-    monkeypatch.setattr(engine, "_network", lambda options: stub)
+    monkeypatch.setattr(presenter, "_network", lambda options: stub)
     return stub
 
 

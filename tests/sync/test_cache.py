@@ -191,12 +191,13 @@ RUN = """
 import sys
 import numpy as np
 from lipgan_cli.engine import sync as engine
+from lipgan_cli.engine.sync import presenter
 
 class Mirror:
     def faces(self, reference, target, windows, keys=None):
         return target
 
-engine._network = lambda options: Mirror()
+presenter._network = lambda options: Mirror()
 for _ in range(2):
     made = engine.sync(engine.SyncOptions(*sys.argv[1:4], force=True))
     assert made.frames == 20, made

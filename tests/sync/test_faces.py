@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lipgan_cli.engine import sync as sync_module
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media import identity
 from lipgan_cli.engine.media.detectors import Face, HogDetector
@@ -20,7 +19,7 @@ from lipgan_cli.engine.media.landmarks import find_model
 from lipgan_cli.engine.media.picture import luma
 from lipgan_cli.engine.media.video import probe, read_frames, to_rgb
 from lipgan_cli.engine.progress import Silent
-from lipgan_cli.engine.sync import SyncOptions, survey, sync
+from lipgan_cli.engine.sync import SyncOptions, presenter, survey, sync
 from lipgan_cli.engine.sync.outlook import foresee
 
 PEOPLE = ((10, 140), (220, 158), (450, 176))  # left column and side of three heads
@@ -382,7 +381,7 @@ def test_the_numbers_of_a_check_are_those_that_a_run_takes(
         pytest.skip("dlib's models are not installed: the extra faces")
     monkeypatch.undo()  # the models may be used
     monkeypatch.setenv("LIPGAN_HOME", str(studio.folder / "home"))
-    monkeypatch.setattr(sync_module, "_network", lambda options: Mirror())
+    monkeypatch.setattr(presenter, "_network", lambda options: Mirror())
     people = [data_dir / "grid" / "test" / name for name in ("s1/bbas1s.mpg", "s33/bbac2p.mpg")]
     scenes = [[to_rgb(f) for f in list(read_frames(probe(p)))[:20]] for p in people]
     film = studio.film("cuts.mp4", [*scenes[0], *scenes[1], *scenes[0]])

@@ -21,6 +21,7 @@ from lipgan_cli.engine.media.blend import planes
 from lipgan_cli.engine.media.choices import Blend
 from lipgan_cli.engine.media.landmarks import installed_landmarks
 from lipgan_cli.engine.media.picture import luma
+from lipgan_cli.engine.sync import presenter
 
 
 @pytest.mark.usefixtures("talking")
@@ -58,7 +59,7 @@ def test_with_landmarks_the_mask_follows_them_and_stays_inside_the_square(
     summary = studio.sync(film, speech)
     plain = rendered.copy()
     rendered.clear()
-    monkeypatch.setattr(engine, "installed_landmarks", lambda: found)
+    monkeypatch.setattr(presenter, "installed_landmarks", lambda: found)
     studio.sync(film, speech, force=True)
     for frame, other, own in zip(rendered, plain, studio.source(film), strict=True):
         changed = luma(frame) != luma(own)

@@ -19,16 +19,14 @@ import numpy as np
 
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.audio import read_audio
-from lipgan_cli.engine.media.choices import Blend, Fit
+from lipgan_cli.engine.media.choices import Fit
 from lipgan_cli.engine.media.film import spans
 from lipgan_cli.engine.media.footage import Footage, open_footage
-from lipgan_cli.engine.media.landmarks import SteadyLandmarks, installed_landmarks
 from lipgan_cli.engine.media.loudness import loudness
 from lipgan_cli.engine.media.playback import Playlist, ahead, playlist
 from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Listener, Progress, listening
-from lipgan_cli.engine.run.generators import find_model
 from lipgan_cli.engine.sync.options import (
     Span,
     SyncOptions,
@@ -37,11 +35,11 @@ from lipgan_cli.engine.sync.options import (
     check_outputs,
     check_sheet,
 )
-from lipgan_cli.engine.sync.painter import FacePainter, Painter, resting
+from lipgan_cli.engine.sync.painter import Painter
+from lipgan_cli.engine.sync.presenter import Presenter, meet
 from lipgan_cli.engine.sync.sheets import ContactSheet
 from lipgan_cli.engine.sync.speech import Speech, hear, seconds_of
 from lipgan_cli.engine.sync.stopwatch import Stopwatch
-from lipgan_cli.engine.sync.survey import Survey, find_speaker
 
 __all__ = ["SyncOptions", "SyncSummary", "sync"]
 
@@ -81,24 +79,21 @@ def sync(options: SyncOptions, progress: Progress | Listener | None = None) -> S
 class Job:
     """Everything that is known before the first frame is painted."""
 
-    footage: Footage
+    presenter: Presenter
     speech: Speech
-    found: Survey
-    surveyed: int  # frames in which the faces were sought
     shown: Playlist
     without_face: tuple[Span, ...]  # that is shown, in seconds of the face video
     painter: Painter
     watch: Stopwatch
 
     @property
+    def footage(self) -> Footage:
+        return self.presenter.footage
+
+    @property
     def seconds(self) -> Fraction:
         """How long the film will be."""
         return self.shown.end * self.footage.clock.base
-
-    @property
-    def face_pixels(self) -> int:
-        """Median side of the square that is painted."""
-        return round(float(np.nanmedian(self.found.film.squares[:, 2])))
 
     @property
     def repeated(self) -> int:
@@ -114,37 +109,29 @@ def prepare(options: SyncOptions, progress: Progress) -> Job:
     """
     watch = Stopwatch()
     with ThreadPoolExecutor(thread_name_prefix="prepare") as pool, _stopping() as stopped:
-        footage = open_footage(Path(options.face), _exact(options.start), _exact(options.end))
+        footage = footage_of(options)
         path = Path(options.speech)
         samples = read_audio(path)
         seconds = seconds_of(samples)
-        shown = _playlist(footage, path, seconds, Fit(options.fit))
-        network = pool.submit(_network, options)
-        landmarks = pool.submit(_landmarks, Blend(options.blend))
+        shown = playlist_of(footage, path, seconds, Fit(options.fit))
         heard = pool.submit(hear, path, samples, options.av_offset_ms / 1000, stopped)
-        with watch.step("find the faces"):
-            surveyed = _surveyed(footage, shown)
-            found = find_speaker(footage, surveyed, options, progress)
-        if found.film.frames <= shown.places.max():  # fewer could be decoded
-            footage = footage.cut(found.film.frames)
-            shown = _playlist(footage, path, seconds, Fit(options.fit))
-        without_face = _without_face(footage, found, shown, options, progress)
-        with watch.step("wait for speech and network"):
-            speech, loaded = heard.result(), network.result()
-        with watch.step("find mouths at rest"):
-            painter = Painter(
-                footage=footage,
-                film=found.film,
-                speech=speech,
-                galleries=found.galleries,
-                resting=resting(found.film, found.galleries, loaded),
-                network=loaded,
-                landmarks=landmarks.result(),
-                blend=Blend(options.blend),
-                batch=options.batch,
-                watch=watch,
-            )
-    return Job(footage, speech, found, surveyed, shown, without_face, painter, watch)
+        presenter = meet(footage, _surveyed(footage, shown), options, watch, progress)
+        if len(presenter.found.film.squares) <= shown.places.max():  # fewer could be decoded
+            shown = playlist_of(presenter.footage, path, seconds, Fit(options.fit))
+        without_face = tell_missing(presenter, shown, options, progress)
+        with watch.step("wait for the speech"):
+            speech = heard.result()
+    painter = presenter.painter(speech, options, watch)
+    return Job(presenter, speech, shown, without_face, painter, watch)
+
+
+def footage_of(options: SyncOptions) -> Footage:
+    """Return the part of the face video that is to be used.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    return open_footage(Path(options.face), _exact(options.start), _exact(options.end))
 
 
 @contextmanager
@@ -162,23 +149,7 @@ def _exact(seconds: float | Fraction | None) -> Fraction | None:
     return None if seconds is None else Fraction(seconds)
 
 
-def _network(options: SyncOptions) -> FacePainter:
-    """Load the network; torch is loaded here, beside the search for faces."""
-    from lipgan_cli.engine.gan.device import choose_device, share_cores
-    from lipgan_cli.engine.gan.inference import Animator
-
-    share_cores()
-    weights = None if options.weights is None else find_model(options.weights)
-    return Animator.load(weights, choose_device(options.device))
-
-
-def _landmarks(blend: Blend) -> SteadyLandmarks | None:
-    """Return what the mask follows, where it is of use and installed."""
-    landmarks = installed_landmarks() if blend is Blend.FEATHER else None
-    return None if landmarks is None else SteadyLandmarks(landmarks)
-
-
-def _playlist(footage: Footage, speech: Path, seconds: Fraction, fit: Fit) -> Playlist:
+def playlist_of(footage: Footage, speech: Path, seconds: Fraction, fit: Fit) -> Playlist:
     """Return how the footage is played for the speech.
 
     Raises:
@@ -209,22 +180,23 @@ def _surveyed(footage: Footage, shown: Playlist) -> int:
     return min(clock.frames, math.ceil(clock.position(pieces * SURVEYED_SECONDS)))
 
 
-def _without_face(
-    footage: Footage, found: Survey, shown: Playlist, options: SyncOptions, progress: Progress
+def tell_missing(
+    presenter: Presenter, shown: Playlist, options: SyncOptions, progress: Progress
 ) -> tuple[Span, ...]:
     """Return and tell the spans of the face video that are shown without a face.
 
     Raises:
         InputError: there are some, and `strict` wants none.
     """
-    used = np.zeros(found.film.frames, np.bool_)
+    footage, film = presenter.footage, presenter.found.film
+    used = np.zeros(film.frames, np.bool_)
     used[shown.places] = True
     missing = tuple(
         (footage.begins + first, footage.begins + last)
-        for first, last in spans(found.film.missing & used, footage)
+        for first, last in spans(film.missing & used, footage)
     )
-    if not (used & ~found.film.missing).any():
-        seen = np.flatnonzero(~found.film.missing)[:1]
+    if not (used & ~film.missing).any():
+        seen = np.flatnonzero(~film.missing)[:1]
         first = footage.begins + float(footage.clock.seconds(seen)[0])
         raise InputError(
             f"{footage.info.path}: no face in the part that is shown, the first at {first:.2f} s",
@@ -260,7 +232,7 @@ def write(job: Job, options: SyncOptions, sheet: ContactSheet | None, progress: 
             with job.watch.step("wait for the encoder"):
                 writer.write(frame, tick)
             if sheet is not None and sheet.wants(number):
-                square = job.found.film.squares[job.shown.places[number]]
+                square = job.presenter.found.film.squares[job.shown.places[number]]
                 sheet.add(frame, square, float(tick * clock.base))
             task.advance()
 
@@ -281,7 +253,7 @@ def _ambience(job: Job, options: SyncOptions) -> Ambience | None:
 
 def cut_times(job: Job) -> tuple[float, ...]:
     """Return when other scenes begin, in seconds of the face video."""
-    begun = job.footage.clock.seconds(job.found.film.cuts[1:]) + job.footage.begins
+    begun = job.footage.clock.seconds(job.presenter.found.film.cuts[1:]) + job.footage.begins
     return tuple(begun.tolist())
 
 
@@ -296,13 +268,13 @@ def _summary(job: Job, options: SyncOptions) -> SyncSummary:
         seconds=float(job.seconds),
         width=info.width,
         height=info.height,
-        face_pixels=job.face_pixels,
-        people=job.found.people,
+        face_pixels=job.presenter.face_pixels,
+        people=job.presenter.found.people,
         cuts=cut_times(job),
         without_face=job.without_face,
         silence=job.speech.silences(),
         repeated=job.repeated,
-        cached=job.found.cached,
+        cached=job.presenter.found.cached,
         sheet=None if options.sheet is None else Path(options.sheet),
         elapsed=elapsed,
         first_frame=job.watch.first_frame,

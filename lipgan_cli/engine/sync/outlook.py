@@ -80,9 +80,9 @@ def foresee(options: SyncOptions, progress: Progress | Listener | None = None) -
     started = time.monotonic()
     job = prepare(options, listener)
     prepared = time.monotonic() - started
-    tracks = job.found.tracks
+    tracks = job.presenter.found.tracks
     if tracks is None:
-        tracks, _ = find_tracks_of(job.footage, job.surveyed, options, listener)
+        tracks, _ = find_tracks_of(job.footage, job.presenter.surveyed, options, listener)
     people = listing(tracks)[:MOST_FACES]
     found = tuple(_found(number, person, job) for number, person in enumerate(people, start=1))
     pictures = [
@@ -99,7 +99,7 @@ def foresee(options: SyncOptions, progress: Progress | Listener | None = None) -
         width=info.width,
         height=info.height,
         faces=found,
-        face_pixels=job.face_pixels,
+        face_pixels=job.presenter.face_pixels,
         cuts=cut_times(job),
         without_face=job.without_face,
         silence=job.speech.silences(),
