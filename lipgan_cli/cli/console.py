@@ -75,8 +75,8 @@ def tables(those: Sequence[Table]) -> None:
 
 
 def print_error(message: str, hint: str = "") -> None:
-    """Print a failure on stderr: one line that says what and one that says what to do."""
-    print(f"error: {one_line(message)}", file=sys.stderr)
+    """Print a failure on stderr: what, in one line or a list, and one line that says what to do."""
+    print("error:", "\n".join(map(one_line, message.splitlines())), file=sys.stderr)
     if hint:
         print(f"hint: {one_line(hint)}", file=sys.stderr)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipgan_cli.cli import console
+from lipgan_cli.cli import campaign, console
 from lipgan_cli.cli.options import Device, Force, Json, Quiet
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.choices import (
@@ -40,7 +40,10 @@ def sync(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="The video to make: .mp4, .mov, .mkv or .webm."
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="The video to make: .mp4, .mov, .mkv or .webm; with --messages, the folder.",
         ),
     ] = None,
     demo: Annotated[
@@ -129,6 +132,19 @@ def sync(
     cache: Annotated[
         bool, typer.Option(help="Remember where the faces are, for the next run.")
     ] = True,
+    messages: campaign.Messages = None,
+    text: campaign.Text = None,
+    tts: campaign.Tts = None,
+    voice: campaign.VoiceName = None,
+    loudness: campaign.Loudness = None,
+    pause: campaign.Pause = None,
+    min_sync: campaign.MinSync = None,
+    limit: campaign.Limit = None,
+    dry_run: campaign.DryRun = False,
+    retry_failed: campaign.RetryFailed = False,
+    shard: campaign.ShardOf = None,
+    workers: campaign.Workers = None,
+    scheduler: campaign.Scheduler = None,
     device: Device = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -137,7 +153,33 @@ def sync(
     """Make the person in FACE, a video or a photo, speak SPEECH.
 
     The video is as long as the speech: a longer FACE is cut, a shorter one plays back and forth.
+
+    With --messages, OUT is a folder: one video for every row of a table.
     """
+    if messages is None:
+        campaign.check_alone(
+            {
+                "--text": text,
+                "--tts": tts,
+                "--voice": voice,
+                "--loudness": loudness,
+                "--pause": pause,
+                "--min-sync": min_sync,
+                "--limit": limit,
+                "--dry-run": dry_run,
+                "--retry-failed": retry_failed,
+                "--shard": shard,
+                "--workers": workers,
+                "--scheduler": scheduler,
+            }
+        )
+    elif speech is not None or demo or check:
+        other = "SPEECH" if speech is not None else "--demo" if demo else "--check"
+        raise InputError(
+            f"--messages and {other} do not go together",
+            "leave out one; --dry-run is the check of many messages",
+        )
+    speech = messages or speech
     from lipgan_cli.engine.media.demo import SPEECH, write_portrait
     from lipgan_cli.engine.sync import SyncOptions
 
@@ -178,7 +220,23 @@ def sync(
             cache=cache,
             force=force,
         )
-        if check:
+        if messages is not None:
+            many = campaign.options(
+                options,
+                template=text,
+                tts=tts,
+                voice=voice,
+                loudness=loudness,
+                pause=pause,
+                min_sync=min_sync,
+                limit=limit,
+                retry_failed=retry_failed,
+                shard=shard,
+                workers=workers,
+                scheduler=scheduler,
+            )
+            campaign.run(many, dry_run, quiet, json)
+        elif check:
             _foresee(options, quiet, json)
         else:
             _make(options, quiet, json)

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import platformdirs
 
 from lipgan_cli.engine.errors import BusyError, InputError, LipganError
+
+PAUSE = 0.01  # seconds between two tries to hold a folder
 
 
 def home() -> Path:
@@ -90,8 +93,10 @@ def check_output(target: Path, force: bool = True) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for writing; makes it.
+def locked(folder: Path, name: str = ".lock", patience: float = 0.0) -> Iterator[None]:
+    """Hold a folder for writing, or what the lock file `name` in it stands for; makes the folder.
+
+    patience: seconds to wait for another run to let go.
 
     Raises:
         BusyError: another run holds it.
@@ -99,14 +104,17 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("a+b")
+        handle = (folder / name).open("a+b")
     except OSError as error:
         raise InputError(
             f"cannot write into {folder}: {error.strerror}", "choose another folder"
         ) from error
     with handle:
-        if not _lock(handle.fileno()):
-            raise BusyError(f"another run is writing {folder}", "wait until it has ended")
+        until = time.monotonic() + patience
+        while not _lock(handle.fileno()):
+            if time.monotonic() >= until:
+                raise BusyError(f"another run is writing {folder}", "wait until it has ended")
+            time.sleep(PAUSE)
         yield
 
 

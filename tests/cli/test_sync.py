@@ -61,7 +61,7 @@ def animator(monkeypatch: pytest.MonkeyPatch) -> None:
         def faces(self, reference: Any, target: Any, windows: Any, keys: Any = None) -> Any:
             return target
 
-    monkeypatch.setattr(presenter, "_network", lambda options: Mirror())
+    monkeypatch.setattr(presenter, "_network", lambda *given: Mirror())
     monkeypatch.setattr(presenter, "installed_landmarks", lambda: None)
     monkeypatch.setattr(survey, "HogDetector", detector)
 

@@ -361,6 +361,16 @@ def test_a_video_without_sound_says_so(tmp_path: Path) -> None:
         read_audio(path)
 
 
+@pytest.mark.parametrize(("native", "wanted"), [(22050, 48000), (48000, 48000), (48000, 8000)])
+def test_another_rate_can_be_asked_for(tmp_path: Path, native: int, wanted: int) -> None:
+    path = write_wav(tmp_path / "a.wav", click(1.0, 0.25, native)[None], native)
+    whole = read_audio(path, sample_rate=wanted)
+    assert len(whole) == wanted
+    assert np.argmax(np.abs(whole) > 0.3) == pytest.approx(0.25 * wanted, abs=0.001 * wanted)
+    later = read_audio(path, origin=-0.5, sample_rate=wanted)
+    assert np.array_equal(later, np.concatenate([np.zeros(wanted // 2, np.float32), whole]))
+
+
 def test_the_bands_are_those_of_librosa() -> None:
     from librosa.filters import mel
 

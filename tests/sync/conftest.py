@@ -255,7 +255,7 @@ class Stub:
 def network(monkeypatch: pytest.MonkeyPatch) -> Stub:
     """A network that gives back the face that it is shown."""
     stub = Stub()
-    monkeypatch.setattr(presenter, "_network", lambda options: stub)
+    monkeypatch.setattr(presenter, "_network", lambda *given: stub)
     return stub
 
 

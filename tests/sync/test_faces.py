@@ -381,7 +381,7 @@ def test_the_numbers_of_a_check_are_those_that_a_run_takes(
         pytest.skip("dlib's models are not installed: the extra faces")
     monkeypatch.undo()  # the models may be used
     monkeypatch.setenv("LIPGAN_HOME", str(studio.folder / "home"))
-    monkeypatch.setattr(presenter, "_network", lambda options: Mirror())
+    monkeypatch.setattr(presenter, "_network", lambda *given: Mirror())
     people = [data_dir / "grid" / "test" / name for name in ("s1/bbas1s.mpg", "s33/bbac2p.mpg")]
     scenes = [[to_rgb(f) for f in list(read_frames(probe(p)))[:20]] for p in people]
     film = studio.film("cuts.mp4", [*scenes[0], *scenes[1], *scenes[0]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ DEFAULT_WEIGHTS = Path(str(files("lipgan_cli") / "assets" / "generator.safetenso
 
 
 FEATURES_BYTES = 256 << 20
-"""Most that is kept of encoded faces: 222 of them in bf16."""
+"""Most that is kept of encoded faces by default: 222 of them in bf16."""
 
 
 class Animator:
@@ -38,6 +39,7 @@ class Animator:
         device: torch.device,
         half_precision: bool | None = None,
         batch_statistics: bool = False,
+        remembered_bytes: int = FEATURES_BYTES,
     ) -> None:
         self.device = device
         if half_precision is None:
@@ -47,11 +49,16 @@ class Animator:
         network = generator.train() if batch_statistics else fold(generator)
         self.generator = network.to(device, self.dtype).to(memory_format=torch.channels_last)
         self._known: dict[int, list[Tensor]] = {}  # features of faces by key
-        self._room = FEATURES_BYTES
+        self._room = remembered_bytes
+        self._remembering = Lock()
 
     @classmethod
     def load(
-        cls, path: Path | None, device: torch.device, batch_statistics: bool = False
+        cls,
+        path: Path | None,
+        device: torch.device,
+        batch_statistics: bool = False,
+        remembered_bytes: int = FEATURES_BYTES,
     ) -> Animator:
         """Load weights from a file; None takes those that came with the install.
 
@@ -59,7 +66,12 @@ class Animator:
             InputError: the file is not a generator's.
         """
         generator = load_generator(path or DEFAULT_WEIGHTS)
-        return cls(generator, device, batch_statistics=batch_statistics)
+        return cls(
+            generator,
+            device,
+            batch_statistics=batch_statistics,
+            remembered_bytes=remembered_bytes,
+        )
 
     @torch.inference_mode()
     def faces(
@@ -96,7 +108,10 @@ class Animator:
     def _remembered(
         self, reference: np.ndarray, target: np.ndarray, keys: Sequence[int]
     ) -> list[Tensor]:
-        """Return the features of faces by key, encoding those alone that are not known."""
+        """Return the features of faces by key, encoding those alone that are not known.
+
+        Several threads may ask.
+        """
         first = {key: index for index, key in reversed(list(enumerate(keys)))}
         new = [index for key, index in first.items() if key not in self._known]
         here = dict(self._known)
@@ -105,12 +120,16 @@ class Animator:
             for row, index in enumerate(new):
                 features = [level[row : row + 1] for level in encoded]
                 here[keys[index]] = features
-                size = sum(level.nbytes for level in features)
-                if size <= self._room:
-                    self._room -= size
-                    self._known[keys[index]] = [level.clone() for level in features]
+                self._remember(keys[index], features)
         levels = zip(*(here[key] for key in keys), strict=True)
         return [torch.cat(level).contiguous(memory_format=torch.channels_last) for level in levels]
+
+    def _remember(self, key: int, features: list[Tensor]) -> None:
+        size = sum(level.nbytes for level in features)
+        with self._remembering:
+            if size <= self._room and key not in self._known:
+                self._room -= size
+                self._known[key] = [level.clone() for level in features]
 
     def _pictures(self, faces: np.ndarray) -> Tensor:
         return torch.from_numpy(faces).to(self.device).permute(0, 3, 1, 2).to(self.dtype) / 255

@@ -46,8 +46,13 @@ ROUNDED_SECONDS = 0.002  # containers round durations, Matroska to whole millise
 Samples = NDArray[np.float32]
 
 
-def read_audio(path: Path, origin: float | None = None, seconds: float = math.inf) -> Samples:
-    """Return the audio of a file as mono at 16 kHz, shape (n,), about [-1, 1].
+def read_audio(
+    path: Path,
+    origin: float | None = None,
+    seconds: float = math.inf,
+    sample_rate: int = SAMPLE_RATE,
+) -> Samples:
+    """Return the audio of a file as mono at `sample_rate` hertz, shape (n,), about [-1, 1].
 
     Sample 0 sits at `origin` seconds on the file's own clock: earlier sound is cut, a later start
     is padded with silence. None: sample 0 is the audio's own first one. Channels are averaged.
@@ -67,8 +72,8 @@ def read_audio(path: Path, origin: float | None = None, seconds: float = math.in
             if resampler is not None:
                 pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
             rate = native_rate
-            resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", RESAMPLER)
-            clock = sum(len(piece) for piece in pieces) / SAMPLE_RATE
+            resampler = soxr.ResampleStream(rate, sample_rate, 1, "float32", RESAMPLER)
+            clock = sum(len(piece) for piece in pieces) / sample_rate
             start = start if pieces else time
             begin = begin if pieces else time
             length = round(clock * rate)
@@ -93,7 +98,7 @@ def read_audio(path: Path, origin: float | None = None, seconds: float = math.in
     whole = np.concatenate(pieces)
     if origin is None:
         return whole
-    shift = round((begin - origin) * SAMPLE_RATE)
+    shift = round((begin - origin) * sample_rate)
     if shift >= 0:
         return np.concatenate([np.zeros(shift, np.float32), whole])
     return whole[-shift:]

@@ -79,24 +79,16 @@ class Coding:
                 f"known: {known}" if known else "it has none",
             )
 
-    def options(self, output: Path) -> list[str]:
-        """Return FFmpeg's options for a film at `output`, sound included."""
+    def options(self, output: Path, coded: bool = False) -> list[str]:
+        """Return FFmpeg's options for a film at `output`, sound included.
+
+        coded: the picture has been coded so already, and is taken over as it is.
+        """
         suffix = output.suffix.lower()
         codec = self.codec or CONTAINERS[suffix][0]
-        coder = _CODERS[codec]
-        crf = str(coder.crf if self.crf is None else self.crf)
-        preset = self.preset or coder.preset
-        options = ["-c:v", coder.name, "-pix_fmt", "yuv420p"]
-        if codec is Codec.FFV1:
-            options += ["-level", "3", "-slices", "4", "-slicecrc", "1"]
-        elif codec is Codec.VP9:
-            options += ["-crf", crf, "-b:v", "0", "-deadline", "good", "-cpu-used", preset]
-            options += ["-row-mt", "1"]
-        else:
-            options += ["-crf", crf, "-preset", preset]
-        if codec is Codec.H265:
-            options += ["-x265-params", "log-level=error"]
-            options += ["-tag:v", "hvc1"] if suffix in (".mp4", ".mov") else []  # for Apple's
+        options = ["-c:v", "copy"] if coded else self._picture(codec)
+        if codec is Codec.H265 and suffix in (".mp4", ".mov"):
+            options += ["-tag:v", "hvc1"]  # for Apple's
         if codec is Codec.FFV1:
             options += ["-c:a", "flac"]
         elif suffix == ".webm":
@@ -104,6 +96,19 @@ class Coding:
         else:
             options += ["-c:a", "aac", "-b:a", AUDIO_BIT_RATE]
         return options + (["-movflags", "+faststart"] if suffix in (".mp4", ".mov") else [])
+
+    def _picture(self, codec: Codec) -> list[str]:
+        coder = _CODERS[codec]
+        crf = str(coder.crf if self.crf is None else self.crf)
+        preset = self.preset or coder.preset
+        options = ["-c:v", coder.name, "-pix_fmt", "yuv420p"]
+        if codec is Codec.FFV1:
+            return [*options, "-level", "3", "-slices", "4", "-slicecrc", "1"]
+        if codec is Codec.VP9:
+            options += ["-crf", crf, "-b:v", "0", "-deadline", "good", "-cpu-used", preset]
+            return [*options, "-row-mt", "1"]
+        quiet = ["-x265-params", "log-level=error"] if codec is Codec.H265 else []
+        return [*options, "-crf", crf, "-preset", preset, *quiet]
 
 
 def _presets(codec: Codec) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class Footage:
     first: int  # frame of the file
     clock: Clock  # of the part
     photo: Frame | None = None
+    held: tuple[Frame, ...] = ()  # the part's first frames, where they are kept in memory
 
     @property
     def start(self) -> float:
@@ -47,8 +48,30 @@ class Footage:
     def read(self, first: int) -> Iterator[Frame]:
         """Yield the I420 frames from frame `first` of the part on, and those behind the part."""
         if self.photo is not None:
-            return islice((self.photo,), first, None)
-        return read_frames(self.info, self.first + first)
+            yield from islice((self.photo,), first, None)
+            return
+        yield from islice(self.held, first, None)
+        behind = self.first + max(first, len(self.held))
+        # Those who need no more than is held do not open the file.
+        yield from read_frames(self.info, behind)
+
+    def hold(self, most_bytes: int) -> Footage:
+        """Return the part with as many of its first frames in memory as fit.
+
+        They are shared: copy one before it is changed.
+        """
+        if self.photo is not None:
+            return self
+        each = self.info.width * self.info.height * 3 // 2
+        return replace(
+            self, held=tuple(islice(self.read(0), min(self.clock.frames, most_bytes // each)))
+        )
+
+    def held_frame(self, place: int) -> Frame | None:
+        """Return a frame of the part where it is in memory."""
+        if self.photo is not None:
+            return self.photo
+        return self.held[place] if place < len(self.held) else None
 
     def cut(self, frames: int) -> Footage:
         """Return the part with no more than its first frames."""
@@ -76,12 +99,26 @@ def open_footage(path: Path, start: Fraction | None, end: Fraction | None) -> Fo
         photo = _shrunk(next(read_frames(info)), LARGEST_PHOTO)
         shown = replace(info, width=photo.shape[1], height=photo.shape[0] * 2 // 3)
         return Footage(shown, 0, info.clock, photo)
-    first = 0 if start is None else _frame_at(info.clock, start)
-    last = info.frames if end is None else min(info.frames, _frame_at(info.clock, end))
+    first, last = span(info, info.clock, start, end)
+    return Footage(info, first, info.clock.part(first, last))
+
+
+def span(
+    info: VideoInfo, clock: Clock, start: Fraction | None, end: Fraction | None
+) -> tuple[int, int]:
+    """Return the first frame between two times of a clock in seconds, and the one after the last.
+
+    Raises:
+        InputError: there is none.
+    """
+    first = 0 if start is None else _frame_at(clock, start)
+    last = clock.frames if end is None else min(clock.frames, _frame_at(clock, end))
     if first >= last:
         wanted = f"from {_told(start, 'its start')} to {_told(end, 'its end')}"
-        raise InputError(f"{path} has no frame {wanted}", f"it lasts {info.duration:.2f} s")
-    return Footage(info, first, info.clock.part(first, last))
+        raise InputError(
+            f"{info.path} has no frame {wanted}", f"it lasts {float(clock.duration):.2f} s"
+        )
+    return first, last
 
 
 def _frame_at(clock: Clock, seconds: Fraction) -> int:

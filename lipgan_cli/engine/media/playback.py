@@ -43,17 +43,18 @@ class Playlist:
     def __len__(self) -> int:
         return len(self.places)
 
-    def part(self, count: int) -> Playlist:
-        """Return the first frames of it."""
-        if count >= len(self):
-            return self
-        kept = slice(count)
+    def part(self, first: int, last: int) -> Playlist:
+        """Return frames first..last-1 of it, shown from 0 on."""
+        last = min(last, len(self))
+        kept = slice(first, last)
+        begins = int(self.ticks[first])
+        ends = self.end if last == len(self) else int(self.ticks[last])
         return Playlist(
             self.places[kept],
-            self.ticks[kept],
+            self.ticks[kept] - begins,
             self.incoming[kept],
             self.share[kept],
-            int(self.ticks[count]),
+            ends - begins,
         )
 
 

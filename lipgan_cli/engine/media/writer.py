@@ -82,7 +82,7 @@ class VideoWriter:
         command = [
             *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y"),
             *("-copyts", "-f", "nut", "-i", "pipe:0"),
-            *(_sound(sound) if sound is not None else ()),
+            *(sound_inputs(sound) if sound is not None else ()),
             *("-map", "0:v:0", "-vf", _tags(picture)),
             *(("-map", "[sound]") if sound is not None else ()),
             # Told twice, or FFV1 would get its bytes converted to TV range.
@@ -151,11 +151,16 @@ class VideoWriter:
             self._stdin.close()
         code = self._process.wait()
         self._complaints.seek(0)
-        lines = self._complaints.read().decode("utf-8", "replace").split("\n")
-        said = [re.sub(r"^(\[[^\]]*\]\s*)+", "", line).strip() for line in lines if line.strip()]
-        # The first is the cause, and the others what came of it.
-        reason = said[0] if said else f"the encoder ended with exit code {code}"
-        return LipganError(f"the video cannot be written: {reason}")
+        return failure(self._complaints.read(), code)
+
+
+def failure(said: bytes, code: int) -> LipganError:
+    """Return the error for an FFmpeg that ended with a code, and what it said."""
+    lines = said.decode("utf-8", "replace").split("\n")
+    told = [re.sub(r"^(\[[^\]]*\]\s*)+", "", line).strip() for line in lines if line.strip()]
+    # The first is the cause, and the others what came of it.
+    reason = told[0] if told else f"the encoder ended with exit code {code}"
+    return LipganError(f"the video cannot be written: {reason}")
 
 
 class _Pipe:
@@ -183,8 +188,8 @@ def _tags(picture: Picture) -> str:
     )
 
 
-def _sound(sound: Sound) -> list[str]:
-    """Return the inputs of the sound and the filters that lay it on the film."""
+def sound_inputs(sound: Sound) -> list[str]:
+    """Return FFmpeg's inputs from 1 on for a sound, and the filters that make it `[sound]`."""
     end = f"apad=whole_dur={sound.seconds:.6f},atrim=end={sound.seconds:.6f}"
     filled = f"aresample=async=1:min_hard_comp={GAP_SECONDS}:first_pts=0"
     inputs = ["-i", f"file:{sound.path.absolute()}"]

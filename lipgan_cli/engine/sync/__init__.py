@@ -217,12 +217,11 @@ def write(job: Job, options: SyncOptions, sheet: ContactSheet | None, progress: 
     Raises:
         LipganError: it cannot be written.
     """
-    info, clock = job.footage.info, job.footage.clock
-    picture = Picture(info.width, info.height, clock, info.colour, info.pixel_aspect)
-    sound = Sound(job.speech.path, float(job.seconds), _ambience(job, options))
+    under = ambience(job.footage, job.speech.loudness, job.seconds, options.keep_audio)
+    sound = Sound(job.speech.path, float(job.seconds), under)
     with (
         atomic_path(Path(options.output), options.force) as temporary,
-        VideoWriter(temporary, picture, sound, options.coding) as writer,
+        VideoWriter(temporary, picture_of(job.footage), sound, options.coding) as writer,
         progress.task("speaking", len(job.shown), "frames") as task,
         closing(ahead(job.painter.frames(job.shown), READY)) as painted,
     ):
@@ -233,22 +232,30 @@ def write(job: Job, options: SyncOptions, sheet: ContactSheet | None, progress: 
                 writer.write(frame, tick)
             if sheet is not None and sheet.wants(number):
                 square = job.presenter.found.film.squares[job.shown.places[number]]
-                sheet.add(frame, square, float(tick * clock.base))
+                sheet.add(frame, square, float(tick * job.footage.clock.base))
             task.advance()
 
 
-def _ambience(job: Job, options: SyncOptions) -> Ambience | None:
-    """Return the face video's own sound, as far below the speech as it was asked for."""
-    if options.keep_audio is None or not job.footage.info.has_audio:
+def picture_of(footage: Footage) -> Picture:
+    """Return what the frames of a film made from a footage share."""
+    info = footage.info
+    return Picture(info.width, info.height, footage.clock, info.colour, info.pixel_aspect)
+
+
+def ambience(
+    footage: Footage, speech_loudness: float | None, seconds: Fraction, keep_audio: float | None
+) -> Ambience | None:
+    """Return the face video's own sound, `keep_audio` decibels below the speech; None for none."""
+    if keep_audio is None or not footage.info.has_audio:
         return None
-    seconds = float(min(job.footage.clock.duration, job.seconds))
-    samples = job.footage.sound(seconds)
+    lasts = float(min(footage.clock.duration, seconds))
+    samples = footage.sound(lasts)
     own = None if samples is None else loudness(samples)
-    if own is None or job.speech.loudness is None:
-        gain = -options.keep_audio
+    if own is None or speech_loudness is None:
+        gain = -keep_audio
     else:  # never made louder: what is quiet would become noise
-        gain = min(0.0, job.speech.loudness - options.keep_audio - own)
-    return Ambience(job.footage.info.path, job.footage.start, seconds, gain)
+        gain = min(0.0, speech_loudness - keep_audio - own)
+    return Ambience(footage.info.path, footage.start, lasts, gain)
 
 
 def cut_times(job: Job) -> tuple[float, ...]:

@@ -99,6 +99,7 @@ class SyncSummary:
 
 
 LONGEST_OFFSET_MS = 10_000
+SPEECH = "the speech"
 
 
 def check_inputs(options: SyncOptions) -> None:
@@ -108,9 +109,21 @@ def check_inputs(options: SyncOptions) -> None:
         InputError: an input is missing or no file, a number is out of its range, or choices do not
             go together.
     """
-    for what, path in _inputs(options).items():
-        require_file(path, what)
+    require_file(Path(options.face), "the face")
+    require_file(Path(options.speech), SPEECH)
+    check_face(options)
     options.coding.check(Path(options.output))
+
+
+def check_face(options: SyncOptions) -> None:
+    """Check what films of this face have in common, whatever is spoken and wherever they go.
+
+    Raises:
+        InputError: as `check_inputs`.
+    """
+    for what, path in _inputs(options).items():
+        if what != SPEECH:
+            require_file(path, what)
     _check_numbers(options)
 
 
@@ -143,7 +156,7 @@ def check_sheet(sheet: Path) -> None:
 
 def _inputs(options: SyncOptions) -> dict[str, Path]:
     """Return the files that are read, by what they are."""
-    inputs = {"the face": Path(options.face), "the speech": Path(options.speech)}
+    inputs = {"the face": Path(options.face), SPEECH: Path(options.speech)}
     if options.weights is not None:
         inputs["the weights file"] = find_model(options.weights)
     choice = parse(options.person)

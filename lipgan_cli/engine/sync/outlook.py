@@ -111,7 +111,7 @@ def foresee(options: SyncOptions, progress: Progress | Listener | None = None) -
 
 def _seconds_a_frame(job: Job, options: SyncOptions) -> float:
     """Make the first frames, and throw them away."""
-    few = replace(job, shown=job.shown.part(TRIED))
+    few = replace(job, shown=job.shown.part(0, TRIED))
     with TemporaryDirectory(prefix="lipgan-") as folder:
         output = Path(folder) / f"tried{Path(options.output).suffix}"
         started = time.monotonic()

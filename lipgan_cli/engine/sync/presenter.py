@@ -56,15 +56,22 @@ class Presenter:
 
 
 def meet(
-    footage: Footage, frames: int, options: SyncOptions, watch: Stopwatch, progress: Progress
+    footage: Footage,
+    frames: int,
+    options: SyncOptions,
+    watch: Stopwatch,
+    progress: Progress,
+    remembered_bytes: int | None = None,
 ) -> Presenter:
     """Find who speaks in the first `frames` frames of a footage, and load the network meanwhile.
+
+    remembered_bytes: most that the network keeps of faces it has encoded; None: its own limit.
 
     Raises:
         InputError: there is no face, or the weights cannot be used.
     """
     with ThreadPoolExecutor(thread_name_prefix="meet") as pool:
-        network = pool.submit(_network, options)
+        network = pool.submit(_network, options, remembered_bytes)
         landmarks = pool.submit(_landmarks, Blend(options.blend))
         with watch.step("find the faces"):
             found = find_speaker(footage, frames, options, progress)
@@ -77,14 +84,15 @@ def meet(
         return Presenter(footage, found, frames, loaded, rest, landmarks.result())
 
 
-def _network(options: SyncOptions) -> Animator:
+def _network(options: SyncOptions, remembered_bytes: int | None) -> Animator:
     """Load the network; torch is loaded here, beside the search for faces."""
     from lipgan_cli.engine.gan.device import choose_device, share_cores
-    from lipgan_cli.engine.gan.inference import Animator
+    from lipgan_cli.engine.gan.inference import FEATURES_BYTES, Animator
 
     share_cores()
     weights = None if options.weights is None else find_model(options.weights)
-    return Animator.load(weights, choose_device(options.device))
+    room = FEATURES_BYTES if remembered_bytes is None else remembered_bytes
+    return Animator.load(weights, choose_device(options.device), remembered_bytes=room)
 
 
 def _landmarks(blend: Blend) -> Landmarks | None:

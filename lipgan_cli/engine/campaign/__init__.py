@@ -1,0 +1,293 @@
+"""`lipgan sync --messages`: one recording, many messages, one film each.
+
+The recording is decoded, its face followed and encoded once; then films are made side by side, and
+the manifest keeps what became of each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from lipgan_cli.engine.campaign.agenda import Agenda, Wanted, plan
+from lipgan_cli.engine.campaign.folder import Identity, check_folder, manifest_name, open_folder
+from lipgan_cli.engine.campaign.inputs import hash_of, identity_of, key_of, sounds
+from lipgan_cli.engine.campaign.manifest import Entry, Status
+from lipgan_cli.engine.campaign.messages import Message, read_messages
+from lipgan_cli.engine.campaign.options import CampaignOptions, CampaignSummary, check_numbers
+from lipgan_cli.engine.campaign.rows import Job, Outcome, Row, make, make_there
+from lipgan_cli.engine.campaign.sheet import check_pages, draw_sheet, keep_face
+from lipgan_cli.engine.campaign.stage import Stage, open_stage
+from lipgan_cli.engine.campaign.table import Fault, refusal
+from lipgan_cli.engine.campaign.voices import Voice, choose_voice
+from lipgan_cli.engine.cluster import check_scheduler, work_on
+from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.media.footage import span
+from lipgan_cli.engine.paths import require_file
+from lipgan_cli.engine.progress import Listener, Progress, listening
+from lipgan_cli.engine.run.generators import find_model
+from lipgan_cli.engine.sync import footage_of
+from lipgan_cli.engine.sync.options import check_face
+from lipgan_cli.engine.workers import Failed
+
+__all__ = ["CampaignOptions", "CampaignSummary", "campaign"]
+
+SIDE_BY_SIDE = 2
+"""Films made at once on one machine: while one waits for its encoder, the other is painted."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """All that is known before the recording is decoded."""
+
+    options: CampaignOptions
+    messages: tuple[Message, ...]
+    voice: Voice | None
+    identity: Identity
+    sounds: tuple[str, ...]  # hashes, a message each
+    keys: tuple[str, ...]
+
+    @property
+    def hash(self) -> str:
+        return hash_of(self.identity)
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Of all rows, relative to the folder."""
+        return [message.output for message in self.messages]
+
+    def plan(self, entries: dict[str, Entry]) -> Agenda:
+        """Return what is to be made."""
+        wanted = [
+            Wanted(message.id, key, message.output)
+            for message, key in zip(self.messages, self.keys, strict=True)
+        ]
+        options = self.options
+        force = options.film.force
+        return plan(options.folder, wanted, entries, options.shard, options.retry_failed, force)
+
+    def rows(self, agenda: Agenda) -> list[Row]:
+        """Return the rows of a run, as many as its limit allows."""
+        return [self._row(position) for position in islice(agenda.todo, self.options.limit)]
+
+    def _row(self, position: int) -> Row:
+        message = self.messages[position]
+        inputs = {
+            "presenter": self.identity.presenter,
+            "weights": str(self.identity.options["weights"]),
+            "text" if message.audio is None else "audio": self.sounds[position],
+        }
+        return Row(position, message, self.keys[position], inputs)
+
+
+def campaign(
+    options: CampaignOptions,
+    progress: Progress | Listener | None = None,
+    stdin: BinaryIO | None = None,
+) -> CampaignSummary:
+    """Make a film of every message that has none yet; one that fails stops no other.
+
+    Raises:
+        InputError: something given cannot be used; nothing has been made then.
+        BusyError: another run is making the same films.
+        LipganError: the manifest cannot be written, or the cluster is lost.
+    """
+    began = time.monotonic()
+    listener = listening(progress)
+    told = prepare(options, listener, stdin)
+    options, folder = told.options, told.options.folder
+    with open_folder(
+        folder, told.identity, told.outputs, options.shard, options.film.force
+    ) as held:
+        agenda = told.plan(dict(held.entries))
+        rows = told.rows(agenda)
+        finished = dict(agenda.kept)
+        tally = _Tally()
+        with (
+            _making(told, rows, listener) as (outcomes, started),
+            listener.task("speaking", len(rows), "messages") as task,
+            closing(outcomes),
+        ):
+            for row, outcome in outcomes:
+                held.manifest.add(outcome.entry)
+                tally.add(outcome.entry)
+                if outcome.entry.error:
+                    listener.note(f"{row.message.id}: {outcome.entry.error}")
+                finished[row.position] = outcome.entry
+                if options.film.sheet is not None and outcome.portrait is not None:
+                    keep_face(folder, outcome.entry, outcome.portrait)
+                task.advance()
+        pages = _draw(told, finished, listener)
+    elapsed = time.monotonic() - began
+    return CampaignSummary(
+        folder=folder,
+        manifest=folder / manifest_name(options.shard),
+        rows=len(agenda.todo) + len(agenda.left) + len(agenda.kept),
+        kept=len(agenda.kept),
+        made=tally.count[Status.DONE],
+        failed=tally.count[Status.FAILED],
+        rejected=tally.count[Status.REJECTED],
+        left=len(agenda.left) + len(agenda.todo) - len(rows),
+        seconds=tally.seconds,
+        elapsed=elapsed,
+        started=started() - began if rows else elapsed,
+        speed=tally.seconds / elapsed if tally.seconds else None,
+        strays=agenda.strays,
+        sheet=pages,
+    )
+
+
+def _draw(told: Campaign, entries: Mapping[int, Entry], progress: Progress) -> tuple[Path, ...]:
+    """Draw the contact sheet of all rows where one is wanted."""
+    path = told.options.film.sheet
+    if path is None:
+        return ()
+    ids = [message.id for message in told.messages]
+    return draw_sheet(Path(path), told.options.folder, ids, entries, progress)
+
+
+def prepare(
+    options: CampaignOptions, progress: Progress, stdin: BinaryIO | None = None
+) -> Campaign:
+    """Read the messages and check all that can be checked before anything is made.
+
+    Raises:
+        InputError: something cannot be used; of a table all faults are named.
+    """
+    check_numbers(options)
+    check_face(options.film)
+    options = _absolute(options)
+    if options.table is not None:
+        require_file(options.table, "the table of messages")
+    messages = read_messages(options.table, stdin, options.template)
+    if options.film.sheet is not None:
+        check_pages(Path(options.film.sheet), len(messages), options.film.force)
+    if options.scheduler is not None:
+        check_scheduler(options.scheduler)
+    spoken = any(message.audio is None for message in messages)
+    voice = choose_voice(options.tts, options.voice) if spoken else None
+    _check_films(messages, options)
+    with progress.task("reading the files", None):
+        identity = identity_of(options)
+        hashes = tuple(sounds(messages, options, voice))
+    check_folder(
+        options.folder, identity, [message.output for message in messages], options.film.force
+    )
+    name = hash_of(identity)
+    keys = tuple(
+        key_of(message, name, sound) for message, sound in zip(messages, hashes, strict=True)
+    )
+    return Campaign(options, messages, voice, identity, hashes, keys)
+
+
+def _absolute(options: CampaignOptions) -> CampaignOptions:
+    """Return the options with paths that mean the same everywhere."""
+    film = options.film
+    weights = None if film.weights is None else find_model(film.weights)
+    film = replace(
+        film, face=Path(film.face).absolute(), output=Path(film.output).absolute(), weights=weights
+    )
+    return replace(options, film=film)
+
+
+def _check_films(messages: Sequence[Message], options: CampaignOptions) -> None:
+    """Check that every film can be coded, and that its part of the recording is there.
+
+    Raises:
+        InputError: it names all that are not.
+    """
+    footage = footage_of(options.film)
+    faults = []
+    for message in messages:
+        try:
+            options.film.coding.check(message.output)
+            if message.start is not None or message.end is not None:
+                first, last = message.span
+                span(footage.info, footage.clock, first, last)
+        except InputError as error:
+            faults.append(Fault(message.line, error.message))
+    if faults:
+        raise refusal("the table" if options.table is None else str(options.table), faults)
+
+
+class _Tally:
+    """Counts what became of rows."""
+
+    def __init__(self) -> None:
+        self.count = dict.fromkeys(Status, 0)
+        self.seconds = 0.0
+
+    def add(self, entry: Entry) -> None:
+        self.count[entry.status] += 1
+        self.seconds += entry.seconds
+
+
+Outcomes = Generator[tuple[Row, Outcome], None, None]
+
+
+@contextmanager
+def _making(
+    told: Campaign, rows: Sequence[Row], progress: Progress
+) -> Iterator[tuple[Outcomes, Callable[[], float]]]:
+    """Give what makes the rows, and what tells when it began."""
+    if not rows:
+        yield _nothing(), time.monotonic
+        return
+    if told.options.scheduler is not None:
+        began = time.monotonic()
+        yield _made_there(told, rows), lambda: began
+        return
+    stage = open_stage(told.options, told.voice, told.hash, progress)
+    began = time.monotonic()
+    yield _made_here(rows, stage), lambda: began
+
+
+def _nothing() -> Outcomes:
+    yield from ()
+
+
+def _made_here(rows: Sequence[Row], stage: Stage) -> Outcomes:
+    """Yield the rows with their outcomes as they are finished, a few at a time."""
+    side_by_side = stage.options.workers or SIDE_BY_SIDE
+    waiting = iter(rows)
+    with ThreadPoolExecutor(side_by_side, "film") as pool:
+        at_work: dict[Future[Outcome], Row] = {}
+        try:
+            while True:
+                for row in islice(waiting, side_by_side - len(at_work)):
+                    at_work[pool.submit(make, row, stage)] = row
+                if not at_work:
+                    return
+                for done in wait(at_work, return_when=FIRST_COMPLETED).done:
+                    yield at_work.pop(done), done.result()
+        finally:
+            if at_work:  # Ctrl-C, or the manifest cannot be written
+                stage.stop()
+
+
+def _made_there(told: Campaign, rows: Sequence[Row]) -> Outcomes:
+    """Yield the rows with their outcomes as the workers of a cluster finish them."""
+    options = told.options
+    jobs = (Job(row, options, told.hash) for row in rows)
+    inputs = [Path(options.film.face)]
+    for job, outcome in work_on(str(options.scheduler), make_there, jobs, options.folder, inputs):
+        if isinstance(outcome, Failed):
+            row = job.row
+            entry = Entry(
+                id=row.message.id,
+                key=row.key,
+                status=Status.FAILED,
+                line=row.message.line,
+                row=row.message.values,
+                inputs=row.inputs,
+                output=row.message.output.as_posix(),
+                error=outcome.reason,
+            )
+            outcome = Outcome(entry)
+        yield job.row, outcome

@@ -1,0 +1,135 @@
+"""A row of the table is made: its film, and what the manifest says of it."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from importlib.metadata import version
+
+from lipgan_cli import __version__
+from lipgan_cli.engine.campaign.filming import Filmed, film
+from lipgan_cli.engine.campaign.manifest import Entry, Status
+from lipgan_cli.engine.campaign.messages import Message
+from lipgan_cli.engine.campaign.options import CampaignOptions
+from lipgan_cli.engine.campaign.stage import Stage, open_stage
+from lipgan_cli.engine.campaign.voices import Voice, choose_voice
+from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.paths import atomic_path
+from lipgan_cli.engine.progress import Silent
+
+
+@dataclass(frozen=True)
+class Row:
+    """A message whose film is to be made, and what it is made of, by hashes."""
+
+    position: int  # in the table, from 0 on
+    message: Message
+    key: str
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a row."""
+
+    entry: Entry
+    portrait: bytes | None = None
+
+
+def make(row: Row, stage: Stage) -> Outcome:
+    """Make the film of a row; what goes wrong with it is in the entry.
+
+    Raises:
+        LipganError: the campaign was stopped.
+    """
+    began = time.monotonic()
+    message, options = row.message, stage.options
+    entry = Entry(
+        id=message.id,
+        key=row.key,
+        status=Status.FAILED,
+        line=message.line,
+        row=message.values,
+        inputs=row.inputs,
+        output=message.output.as_posix(),
+        device=str(stage.presenter.network.device),
+        versions=_versions(),
+    )
+    path = options.folder / message.output
+    try:
+        with atomic_path(path) as temporary:
+            filmed = film(message, stage, temporary)
+            size = temporary.stat().st_size
+    except Exception as error:
+        stage.check()  # that it was stopped is no fault of the row
+        with suppress(OSError):
+            path.unlink(missing_ok=True)  # of an earlier run, which is not what the row says now
+        told = (
+            error.message if isinstance(error, LipganError) else f"{type(error).__name__}: {error}"
+        )
+        return Outcome(replace(entry, error=told, elapsed=time.monotonic() - began))
+    status, error_told = _judged(filmed, options)
+    return Outcome(
+        replace(
+            entry,
+            status=status,
+            error=error_told,
+            bytes=size,
+            seconds=filmed.seconds,
+            frames=filmed.frames,
+            elapsed=time.monotonic() - began,
+            warnings=filmed.warnings,
+            quality=asdict(filmed.quality),
+            moment=filmed.moment,
+            face=filmed.face,
+        ),
+        filmed.portrait,
+    )
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, LipganError):
+        return error.message
+    return f"{type(error).__name__}: {error}"
+
+
+def _judged(filmed: Filmed, options: CampaignOptions) -> tuple[Status, str]:
+    """Return how a film passes the gate, and why it does not."""
+    least = options.min_sync
+    quality = filmed.quality
+    if least is None or quality.in_sync(least, options.film.av_offset_ms) is not False:
+        return Status.DONE, ""
+    return (
+        Status.REJECTED,
+        f"sync confidence {quality.confidence:.2f} at {quality.offset_ms:+.0f} ms, below {least:g}",
+    )
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("torch", "av", "imageio-ffmpeg")}
+    return {"lipgan": __version__, "python": platform.python_version(), **packages}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row for another machine, with all that it needs to know."""
+
+    row: Row
+    options: CampaignOptions
+    identity: str
+
+
+def make_there(job: Job) -> Outcome:
+    """Make the film of a row in a worker of a cluster, which keeps its stage for the next one."""
+    options = replace(job.options, limit=None, shard=None, retry_failed=False)
+    return make(job.row, _stage(options, job.identity, job.row.message.audio is None))
+
+
+@lru_cache(maxsize=1)
+def _stage(options: CampaignOptions, identity: str, speaks: bool) -> Stage:
+    voice: Voice | None = choose_voice(options.tts, options.voice) if speaks else None
+    return open_stage(options, voice, identity, Silent())
