@@ -56,7 +56,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    monkeypatch.delenv("LIPGAN_DEBUG", raising=False)
+    for name in ("DEBUG", "SIGN_CERT", "SIGN_KEY", "TRUST"):
+        monkeypatch.delenv(f"LIPGAN_{name}", raising=False)
     return folder
 
 

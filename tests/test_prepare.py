@@ -20,13 +20,13 @@ from lipgan_cli.engine.data import offsets
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.recording import Job, Unwritable
 from lipgan_cli.engine.data.shelf import ClipOffset
-from lipgan_cli.engine.data.workers import Failed
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media.audio import mel_spectrogram, mel_windows, read_audio
 from lipgan_cli.engine.media.loudness import levelled
 from lipgan_cli.engine.paths import locked
 from lipgan_cli.engine.prepare import PrepareRequest, PrepareSummary, dataset_folder, prepare
 from lipgan_cli.engine.progress import Progress, Silent
+from lipgan_cli.engine.workers import Failed
 
 RATE = 16000
 FRAMES = 14
@@ -339,7 +339,11 @@ def late(monkeypatch: pytest.MonkeyPatch) -> dict[str, float | None]:
     told: dict[str, float | None] = {}
 
     def measure_offsets(
-        dataset: Dataset, keys: Iterable[str], processes: int, progress: Progress
+        dataset: Dataset,
+        keys: Iterable[str],
+        processes: int,
+        progress: Progress,
+        scheduler: str | None,
     ) -> list[ClipOffset]:
         return [ClipOffset(key, told.get(key, 0.0), 0.5) for key in keys]
 

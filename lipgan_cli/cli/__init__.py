@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lipgan_cli.cli import cache, console, prep, score, sync, train, weights
+from lipgan_cli.cli import cache, console, prep, score, sync, train, verify, weights
 from lipgan_cli.engine.errors import LipganError
 
 INTERRUPTED = 130
@@ -58,6 +58,7 @@ app.command("score", short_help="PSNR, SSIM and FID of folders, videos or a mode
 app.command("download-weights", short_help="Fetch and verify networks of others.")(
     weights.download_weights
 )
+app.command("verify", short_help="Marks, signer and changes of a video.")(verify.verify)
 app.command("cache", short_help="What is kept to make the next run faster.")(cache.cache)
 
 

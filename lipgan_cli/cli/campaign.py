@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -175,10 +176,11 @@ def run(options: CampaignOptions, dry: bool, quiet: bool, json: bool) -> None:
     Raises:
         LipganError: some could not be made.
     """
+    given = io.BytesIO() if sys.stdin is None else sys.stdin.buffer  # None where it is closed
     if dry:
         from lipgan_cli.engine.campaign.forecast import forecast
 
-        told = forecast(options, console.progress(quiet), sys.stdin.buffer)
+        told = forecast(options, console.progress(quiet), given)
         if json:
             console.print_json(told)
         else:
@@ -186,7 +188,7 @@ def run(options: CampaignOptions, dry: bool, quiet: bool, json: bool) -> None:
         return
     from lipgan_cli.engine.campaign import campaign
 
-    made = campaign(options, console.progress(quiet), sys.stdin.buffer)
+    made = campaign(options, console.progress(quiet), given)
     if json:
         console.print_json(made)
     else:

@@ -90,6 +90,14 @@ def prep(
         int,
         typer.Option("--jobs", "-j", min=0, metavar="N", help="Processes; 0 is one per core."),
     ] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Let the workers of a Dask scheduler make the clips: tcp://host:8786.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -104,11 +112,14 @@ def prep(
 
     if output is not None and name is not None:
         raise InputError("--output and --name both say where the dataset goes", "leave one out")
+    if scheduler is not None and jobs:
+        raise InputError("--jobs and --scheduler both say who makes the clips", "leave one out")
     request = PrepareRequest(
         corpus=corpus,
         output=output or dataset_folder(name, corpus),
         test_dir=test_dir,
         processes=jobs,
+        scheduler=scheduler,
         small=small,
         full=full,
         test=test,

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lipgan_cli.cli import campaign, console
+from lipgan_cli.cli import campaign, console, marks
 from lipgan_cli.cli.options import Device, Force, Json, Quiet
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.choices import (
     DEFAULT_BLEND,
+    DEFAULT_CORNER,
     DEFAULT_DETECTOR,
     DEFAULT_FIT,
+    DEFAULT_LABEL_OPACITY,
+    DEFAULT_LABEL_SIZE,
     Blend,
     Codec,
     Detector,
@@ -132,6 +135,15 @@ def sync(
     cache: Annotated[
         bool, typer.Option(help="Remember where the faces are, for the next run.")
     ] = True,
+    provenance: marks.Provenance = True,
+    sign_cert: marks.SignCert = None,
+    sign_key: marks.SignKey = None,
+    consent: marks.Consent = None,
+    label: marks.LabelText = None,
+    label_corner: marks.LabelCorner = DEFAULT_CORNER,
+    label_size: marks.LabelSize = DEFAULT_LABEL_SIZE,
+    label_opacity: marks.LabelOpacity = DEFAULT_LABEL_OPACITY,
+    label_font: marks.LabelFont = None,
     messages: campaign.Messages = None,
     text: campaign.Text = None,
     tts: campaign.Tts = None,
@@ -182,6 +194,7 @@ def sync(
     speech = messages or speech
     from lipgan_cli.engine.media.demo import SPEECH, write_portrait
     from lipgan_cli.engine.sync import SyncOptions
+    from lipgan_cli.engine.sync.options import MarkOptions
 
     with TemporaryDirectory(prefix="lipgan-") as folder:
         if demo:
@@ -191,7 +204,7 @@ def sync(
                 )
             face, speech = write_portrait(Path(folder) / "portrait.png"), SPEECH
         if face is None or speech is None:
-            missing = "FACE and SPEECH" if face is None else "SPEECH"
+            missing = "SPEECH" if face else "FACE and SPEECH" if messages is None else "FACE"
             raise InputError(f"{missing} not given", USAGE)
         if output is None and not check:
             raise InputError("--output not given", USAGE)
@@ -219,6 +232,17 @@ def sync(
             sheet=sheet,
             cache=cache,
             force=force,
+            marks=MarkOptions(
+                provenance=provenance,
+                sign_cert=sign_cert,
+                sign_key=sign_key,
+                consent=consent,
+                label=label,
+                label_corner=label_corner,
+                label_size=label_size,
+                label_opacity=label_opacity,
+                label_font=label_font,
+            ),
         )
         if messages is not None:
             many = campaign.options(

@@ -190,7 +190,7 @@ class _Crew(Generic[Job, Result]):
         self._finished: SimpleQueue[Future] = SimpleQueue()
         self._workers: set[str] = set()  # their addresses
         self._looked = 0.0  # when
-        self._alone_since: float | None = None  # where there are none
+        self._deserted_since: float | None = None  # where there are none
 
     def work(self, jobs: Iterable[Job]) -> Generator[tuple[Job, Result | Failed], None, None]:
         """Yield every job with its outcome."""
@@ -245,10 +245,10 @@ class _Crew(Generic[Job, Result]):
             raise _lost(self._scheduler) from error
         self._workers, self._looked = workers, time.monotonic()
         if workers:
-            self._alone_since = None
+            self._deserted_since = None
             return
-        self._alone_since = self._alone_since or self._looked
-        if self._looked - self._alone_since > PATIENCE_SECONDS:
+        self._deserted_since = self._deserted_since or self._looked
+        if self._looked - self._deserted_since > PATIENCE_SECONDS:
             raise InputError(
                 f"the scheduler at {self._scheduler} has no workers",
                 f"start some: dask worker {self._scheduler} --nthreads 1 --memory-limit 0",

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lipgan_cli.engine.cluster import check_scheduler, work_on
 from lipgan_cli.engine.data import shelf
 from lipgan_cli.engine.data.corpus import (
     Source,
@@ -27,10 +28,10 @@ from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.parts import part_name, recording_name
 from lipgan_cli.engine.data.recording import Job, Parameters, Recorded, Stamp, Unwritable, record
 from lipgan_cli.engine.data.shelf import ClipOffset, LeftOut, Stored
-from lipgan_cli.engine.data.workers import Failed, work
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.paths import datasets_dir, locked
 from lipgan_cli.engine.progress import Progress
+from lipgan_cli.engine.workers import Failed, work
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class PrepareRequest:
     output: Path  # the dataset's folder; new clips are added to those in it
     test_dir: Path | None = None  # a corpus whose clips are for testing only
     processes: int = 0  # 0: one per core
+    scheduler: str | None = None  # of a Dask cluster that makes the clips, instead of processes
     small: int | None = None  # clips of a speaker at most; None: as the dataset has it
     full: int | None = None
     test: int | None = None
@@ -79,12 +81,18 @@ def dataset_folder(name: str | None, corpus: Path) -> Path:
 def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
     """Prepare a corpus into a dataset; clips that are in it already are left as they are.
 
+    Over a cluster, the workers write the clips, into a folder that they share with this process,
+    which alone locks the dataset and writes its lists.
+
     Raises:
-        InputError: the corpus holds no video that can be prepared, the output is no dataset, or
-            another run writes it.
-        LipganError: the output cannot be written.
+        InputError: the corpus holds no video that can be prepared, the output is no dataset,
+            another run writes it, or the cluster cannot be used.
+        LipganError: the output cannot be written, or the scheduler was lost.
     """
     began = time.monotonic()
+    if request.scheduler is not None:
+        check_scheduler(request.scheduler)
+        request = _absolute(request)
     dataset, parameters = request.output, Parameters()
     # The test corpus comes first: a file that is in both belongs to it.
     sources = find_clips(request.test_dir, held_out=True) if request.test_dir else []
@@ -96,14 +104,15 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         same_parameters = about.get("parameters") == asdict(parameters)
         refused = shelf.read_left_out(dataset) if same_parameters else []
         stamps, left_out = _stamp(sources, clips.values(), refused, progress)
-        processes = request.processes or _cores()
-        plan = _plan(stamps, clips, refused, dataset, parameters, processes)
+        # A worker's other cores belong to other workers: a job there has one thread.
+        threads = _processes(request) if request.scheduler is None else 1
+        plan = _plan(stamps, clips, refused, dataset, parameters, threads)
         left_out += plan.left_out
         separate_test = request.test_dir is not None or bool(about.get("separate_test"))
         sizes, limit = _sizes(request, about), _limit(request, about)
         shelf.write_about(dataset, parameters, sizes, separate_test, limit)
         try:
-            recorded = _work(plan.jobs, processes, left_out, progress)
+            recorded = _work(plan.jobs, request, left_out, progress)
         finally:
             shelf.sweep(dataset)
         prepared = [key for outcome in recorded for key in outcome.keys]
@@ -114,7 +123,7 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
         for key in _replaced(clips, stamps):
             shelf.discard(dataset, key)
             del clips[key]
-        offsets = _offsets(dataset, clips, processes, progress) if clips else []
+        offsets = _offsets(dataset, clips, request, progress) if clips else []
         astray = {each.key: reason for each in offsets if (reason := each.astray(limit))}
         left_out += [LeftOut(clips[key].source, reason) for key, reason in astray.items()]
         in_sync = [clip for key, clip in clips.items() if key not in astray]
@@ -145,12 +154,20 @@ def prepare(request: PrepareRequest, progress: Progress) -> PrepareSummary:
 
 
 def _offsets(
-    dataset: Path, keys: Iterable[str], processes: int, progress: Progress
+    dataset: Path, keys: Iterable[str], request: PrepareRequest, progress: Progress
 ) -> list[ClipOffset]:
     # torch takes seconds to import; what is wrong with the corpus is told before.
     from lipgan_cli.engine.data.offsets import measure_offsets
 
-    return measure_offsets(Dataset.open(dataset), sorted(keys, key=natural), processes, progress)
+    opened, ordered = Dataset.open(dataset), sorted(keys, key=natural)
+    return measure_offsets(opened, ordered, _processes(request), progress, request.scheduler)
+
+
+def _absolute(request: PrepareRequest) -> PrepareRequest:
+    """Return the request with paths that mean the same from wherever a worker was started."""
+    tests = request.test_dir and request.test_dir.absolute()
+    corpus, output = request.corpus.absolute(), request.output.absolute()
+    return replace(request, corpus=corpus, output=output, test_dir=tests)
 
 
 def _nothing(left_out: list[LeftOut], dataset: Path) -> LipganError:
@@ -176,6 +193,10 @@ def _limit(request: PrepareRequest, about: dict[str, Any]) -> float | None:
     """Return the limit asked for, else that which the dataset has; 0 is none."""
     stored: float | None = about.get("max_offset_ms")
     return (stored if request.max_offset_ms is None else request.max_offset_ms) or None
+
+
+def _processes(request: PrepareRequest) -> int:
+    return request.processes or _cores()
 
 
 def _cores() -> int:
@@ -320,14 +341,19 @@ def _replaced(clips: dict[str, Stored], stamped: list[tuple[Source, Stamp]]) -> 
 
 
 def _work(
-    jobs: list[Job], processes: int, left_out: list[LeftOut], progress: Progress
+    jobs: list[Job], request: PrepareRequest, left_out: list[LeftOut], progress: Progress
 ) -> list[Recorded]:
     """Do the jobs; return what was made, and add to `left_out` what could not be done."""
     recorded: list[Recorded] = []
     began, seconds = time.monotonic(), 0.0
+    if request.scheduler is None:
+        work_done = work(record, jobs, _processes(request))
+    else:
+        inputs = [path for path in (request.corpus, request.test_dir) if path is not None]
+        work_done = work_on(request.scheduler, record, jobs, request.output, inputs)
     with (
         progress.task("Preparing", len(jobs), "videos") as bar,
-        closing(work(record, jobs, processes)) as outcomes,
+        closing(work_done) as outcomes,
     ):
         for job, outcome in outcomes:
             path = job.source.path.resolve()

@@ -125,10 +125,10 @@ def make_clip(path: Path, seconds: int) -> Path:
     return path
 
 
-def make_speech(path: Path, seconds: int) -> Path:
-    """Write a buzz with the pitch and the formants of a voice, in syllables."""
-    times = np.arange(seconds * 16000) / 16000
-    buzz = sum(np.sin(2 * np.pi * 120 * k * times) * loud for k, loud in FORMANTS.items())
+def make_speech(path: Path, seconds: float, pitch: int = 120) -> Path:
+    """Write a buzz with a pitch in Hz and the formants of a voice, in syllables."""
+    times = np.arange(round(seconds * 16000)) / 16000
+    buzz = sum(np.sin(2 * np.pi * pitch * k * times) * loud for k, loud in FORMANTS.items())
     syllables = np.clip(np.sin(2 * np.pi * 4 * times), 0, 1) * (times % 2 < 1.5)
     return write(path, 0.2 * buzz * syllables)
 

@@ -19,7 +19,7 @@ from lipgan_cli import cli
 from lipgan_cli.cli import console
 from lipgan_cli.engine.errors import InputError, LipganError
 
-COMMANDS = {"prep", "train", "sync", "score", "download-weights", "cache"}
+COMMANDS = {"prep", "train", "sync", "score", "download-weights", "verify", "cache"}
 HEAVY = {
     *("torch", "torchvision", "cv2", "dlib", "av", "librosa", "skimage", "numpy", "scipy"),
     "matplotlib",

@@ -142,6 +142,17 @@ def test_every_option_reaches_the_engine(
     ]
 
 
+def test_the_scheduler_reaches_the_engine_and_leaves_no_choice_of_processes(
+    lipgan: Lipgan, requests: list[PrepareRequest]
+) -> None:
+    assert lipgan("prep", "in", "--scheduler", "tcp://host:8786").code == 0
+    assert (requests[0].scheduler, requests[0].processes) == ("tcp://host:8786", 0)
+    ran = lipgan("prep", "in", "--scheduler", "tcp://host:8786", "--jobs", 2)
+    assert (ran.code, ran.stdout) == (2, "")
+    assert "error: --jobs and --scheduler" in ran.stderr
+    assert len(requests) == 1
+
+
 def test_a_limit_of_0_is_no_limit_and_less_is_refused(
     lipgan: Lipgan, requests: list[PrepareRequest]
 ) -> None:

@@ -300,3 +300,23 @@ def test_a_second_run_judges_nothing(real, monkeypatch):
     again = prepare(PrepareRequest(real.dataset.parent / "in", real.dataset), Silent())
     assert again.present == 6
     assert again.offsets == real.offsets
+
+
+def test_a_cluster_judges_where_there_is_enough_to_do(dataset, judge, monkeypatch):
+    """Clips come back in any order; what is kept has theirs."""
+    asked = []
+
+    def work_on(scheduler, do, jobs, output):
+        asked.append((scheduler, len(jobs), output))
+        for job in reversed(jobs):
+            yield job, do(job)
+
+    monkeypatch.setattr(offsets, "work_on", work_on)
+    few = measure_offsets(dataset, KEYS, 1, Silent(), "tcp://host:8786")
+    assert asked == []
+    kept = (dataset.path / "offsets.json").read_text()
+    (dataset.path / "offsets.json").unlink()
+    monkeypatch.setattr(offsets, "FEW", 1)
+    assert measure_offsets(dataset, KEYS, 1, Silent(), "tcp://host:8786") == few
+    assert asked == [("tcp://host:8786", len(KEYS), dataset.path)]
+    assert (dataset.path / "offsets.json").read_text() == kept

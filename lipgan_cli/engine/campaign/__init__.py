@@ -21,14 +21,17 @@ from lipgan_cli.engine.campaign.inputs import hash_of, identity_of, key_of, soun
 from lipgan_cli.engine.campaign.manifest import Entry, Status
 from lipgan_cli.engine.campaign.messages import Message, read_messages
 from lipgan_cli.engine.campaign.options import CampaignOptions, CampaignSummary, check_numbers
-from lipgan_cli.engine.campaign.rows import Job, Outcome, Row, make, make_there
+from lipgan_cli.engine.campaign.rows import Job, Outcome, Row, begun, make, make_there
 from lipgan_cli.engine.campaign.sheet import check_pages, draw_sheet, keep_face
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
 from lipgan_cli.engine.campaign.table import Fault, refusal
+from lipgan_cli.engine.campaign.template import Phrase
 from lipgan_cli.engine.campaign.voices import Voice, choose_voice
 from lipgan_cli.engine.cluster import check_scheduler, work_on
-from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.media.coding import CONTAINERS
 from lipgan_cli.engine.media.footage import span
+from lipgan_cli.engine.media.people import parse
 from lipgan_cli.engine.paths import require_file
 from lipgan_cli.engine.progress import Listener, Progress, listening
 from lipgan_cli.engine.run.generators import find_model
@@ -40,6 +43,8 @@ __all__ = ["CampaignOptions", "CampaignSummary", "campaign"]
 
 SIDE_BY_SIDE = 2
 """Films made at once on one machine: while one waits for its encoder, the other is painted."""
+EASY = Phrase("1, 2, 3", shared=False)
+"""What a voice of any language can speak."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Campaign:
         """Of all rows, relative to the folder."""
         return [message.output for message in self.messages]
 
-    def plan(self, entries: dict[str, Entry]) -> Agenda:
+    def plan(self, entries: Mapping[str, Entry]) -> Agenda:
         """Return what is to be made."""
         wanted = [
             Wanted(message.id, key, message.output)
@@ -71,6 +76,11 @@ class Campaign:
         options = self.options
         force = options.film.force
         return plan(options.folder, wanted, entries, options.shard, options.retry_failed, force)
+
+    def known(self, entries: Mapping[str, Entry]) -> dict[int, Entry]:
+        """Return what is known of the rows, by position."""
+        found = {place: entries.get(each.id) for place, each in enumerate(self.messages)}
+        return {place: entry for place, entry in found.items() if entry is not None}
 
     def rows(self, agenda: Agenda) -> list[Row]:
         """Return the rows of a run, as many as its limit allows."""
@@ -105,9 +115,9 @@ def campaign(
     with open_folder(
         folder, told.identity, told.outputs, options.shard, options.film.force
     ) as held:
-        agenda = told.plan(dict(held.entries))
+        agenda = told.plan(held.entries)
         rows = told.rows(agenda)
-        finished = dict(agenda.kept)
+        finished = told.known(held.entries)
         tally = _Tally()
         with (
             _making(told, rows, listener) as (outcomes, started),
@@ -120,7 +130,7 @@ def campaign(
                 if outcome.entry.error:
                     listener.note(f"{row.message.id}: {outcome.entry.error}")
                 finished[row.position] = outcome.entry
-                if options.film.sheet is not None and outcome.portrait is not None:
+                if outcome.portrait is not None:
                     keep_face(folder, outcome.entry, outcome.portrait)
                 task.advance()
         pages = _draw(told, finished, listener)
@@ -165,7 +175,7 @@ def prepare(
     options = _absolute(options)
     if options.table is not None:
         require_file(options.table, "the table of messages")
-    messages = read_messages(options.table, stdin, options.template)
+    messages = _read(options, stdin)
     if options.film.sheet is not None:
         check_pages(Path(options.film.sheet), len(messages), options.film.force)
     if options.scheduler is not None:
@@ -189,31 +199,57 @@ def prepare(
 def _absolute(options: CampaignOptions) -> CampaignOptions:
     """Return the options with paths that mean the same everywhere."""
     film = options.film
-    weights = None if film.weights is None else find_model(film.weights)
+    person = parse(film.person)
     film = replace(
-        film, face=Path(film.face).absolute(), output=Path(film.output).absolute(), weights=weights
+        film,
+        face=Path(film.face).absolute(),
+        output=Path(film.output).absolute(),
+        weights=None if film.weights is None else find_model(film.weights).absolute(),
+        person=str(person.absolute()) if isinstance(person, Path) else film.person,
     )
     return replace(options, film=film)
 
 
+def _read(options: CampaignOptions, stdin: BinaryIO | None) -> tuple[Message, ...]:
+    """Return the messages, with sound files by paths that mean the same everywhere."""
+    codec = options.film.coding.codec
+    fits = (suffix for suffix, codecs in CONTAINERS.items() if codec is None or codec in codecs)
+    return tuple(
+        message if message.audio is None else replace(message, audio=message.audio.absolute())
+        for message in read_messages(options.table, stdin, options.template, next(fits))
+    )
+
+
 def _check_films(messages: Sequence[Message], options: CampaignOptions) -> None:
-    """Check that every film can be coded, and that its part of the recording is there.
+    """Check that every film can be coded and replaces nothing that is read, and has its part.
 
     Raises:
-        InputError: it names all that are not.
+        InputError: it names all that do not.
     """
     footage = footage_of(options.film)
+    sounds = {message.audio for message in messages if message.audio is not None}
+    read = {_file(path) for path in (Path(options.film.face), *sounds)} - {None}
     faults = []
     for message in messages:
+        if _file(options.folder / message.output) in read:
+            faults.append(Fault(message.line, f"the output {message.output} is a file to be read"))
         try:
             options.film.coding.check(message.output)
             if message.start is not None or message.end is not None:
-                first, last = message.span
-                span(footage.info, footage.clock, first, last)
+                span(footage.info, footage.clock, *message.span)
         except InputError as error:
             faults.append(Fault(message.line, error.message))
     if faults:
-        raise refusal("the table" if options.table is None else str(options.table), faults)
+        raise refusal("standard input" if options.table is None else str(options.table), faults)
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from others, by whatever name; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _Tally:
@@ -244,8 +280,29 @@ def _making(
         yield _made_there(told, rows), lambda: began
         return
     stage = open_stage(told.options, told.voice, told.hash, progress)
+    _check_voice(rows, stage)
     began = time.monotonic()
     yield _made_here(rows, stage), lambda: began
+
+
+def _check_voice(rows: Sequence[Row], stage: Stage) -> None:
+    """Let the voice speak once, so that one that cannot does not fail at every row.
+
+    Raises:
+        LipganError: it fails at two texts, and at one that nobody can fail at.
+    """
+    spoken = [row.message.phrases[:1] for row in rows if row.message.audio is None][:2]
+    failure = None
+    for phrases in [*spoken, (EASY,)] if len(spoken) > 1 else ():
+        assert stage.speaker is not None
+        try:
+            stage.speaker.parts(phrases)
+        except LipganError as error:
+            failure = failure or error
+        else:
+            return
+    if failure is not None:
+        raise failure
 
 
 def _nothing() -> Outcomes:
@@ -276,18 +333,10 @@ def _made_there(told: Campaign, rows: Sequence[Row]) -> Outcomes:
     options = told.options
     jobs = (Job(row, options, told.hash) for row in rows)
     inputs = [Path(options.film.face)]
-    for job, outcome in work_on(str(options.scheduler), make_there, jobs, options.folder, inputs):
-        if isinstance(outcome, Failed):
-            row = job.row
-            entry = Entry(
-                id=row.message.id,
-                key=row.key,
-                status=Status.FAILED,
-                line=row.message.line,
-                row=row.message.values,
-                inputs=row.inputs,
-                output=row.message.output.as_posix(),
-                error=outcome.reason,
-            )
-            outcome = Outcome(entry)
-        yield job.row, outcome
+    made = work_on(str(options.scheduler), make_there, jobs, options.folder, inputs)
+    with closing(made):
+        for job, outcome in made:
+            if isinstance(outcome, Failed):
+                yield job.row, Outcome(replace(begun(job.row), error=outcome.reason))
+            else:
+                yield job.row, outcome

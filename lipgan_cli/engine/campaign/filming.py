@@ -23,6 +23,7 @@ import soundfile
 import soxr
 
 from lipgan_cli.engine.campaign.messages import Message
+from lipgan_cli.engine.campaign.options import CampaignOptions
 from lipgan_cli.engine.campaign.quality import Evidence, Quality, Witness, assess
 from lipgan_cli.engine.campaign.sheet import portrait, speaking_frame
 from lipgan_cli.engine.campaign.speaking import RATE, Part
@@ -30,17 +31,21 @@ from lipgan_cli.engine.campaign.stage import Stage
 from lipgan_cli.engine.media.audio import SAMPLE_RATE, Samples, read_audio
 from lipgan_cli.engine.media.choices import Fit
 from lipgan_cli.engine.media.footage import Footage, span
-from lipgan_cli.engine.media.joining import join
-from lipgan_cli.engine.media.lufs import integrated
+from lipgan_cli.engine.media.joining import encoder, join
+from lipgan_cli.engine.media.loudness import loudness
+from lipgan_cli.engine.media.lufs import integrated, levelled
 from lipgan_cli.engine.media.playback import Playlist, ahead
 from lipgan_cli.engine.media.writer import Sound, VideoWriter
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.sync import READY, ambience, picture_of, playlist_of, tell_missing
+from lipgan_cli.engine.sync.marks import marked
 from lipgan_cli.engine.sync.speech import Speech, hear
 from lipgan_cli.engine.sync.stopwatch import Stopwatch
 
 STEP_SECONDS = 0.4
 """Shared pieces begin at whole multiples of this in the recording; no pause grows by more."""
+REST_SECONDS = 0.2
+"""Before and after what is heard: from there on the mouth is at rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +80,8 @@ class _Warnings(Silent):
         self.told.append(message)
 
 
-def film(message: Message, stage: Stage, output: Path) -> Filmed:
-    """Film a message; `output` is written in place, and has the suffix of its container.
+def film(message: Message, stage: Stage, output: Path, final: Path) -> Filmed:
+    """Film a message into `output`, which is written in place and to be renamed to `final`.
 
     Raises:
         InputError: its sound or its part of the recording cannot be used.
@@ -85,17 +90,17 @@ def film(message: Message, stage: Stage, output: Path) -> Filmed:
     stage.check()
     footage = stage.presenter.footage
     first, last = span(footage.info, footage.clock, *message.span)
-    stretch = replace(footage, clock=footage.clock.part(first, last))
+    stretch = footage.part(first, last)
     with TemporaryDirectory(prefix="lipgan-", ignore_cleanup_errors=True) as folder:
-        work = _Work(stage, stretch, first, Path(folder), output)
+        work = _Work(stage, stretch, first, Path(folder), output, final)
         if message.audio is not None:
             return work.whole(message.audio, read_audio(message.audio, sample_rate=RATE))
         assert stage.speaker is not None
         parts = stage.speaker.parts(message.phrases)
-        whole = Fit(stage.options.film.fit) in (Fit.TRIM, Fit.ERROR) or not footage.clock.constant
-        if len(parts) > 1 and any(part.shared for part in parts) and not whole:
+        shares = len(parts) > 1 and any(part.shared for part in parts)
+        if shares and _joins(stage.options, footage):
             return work.joined(parts)
-        samples = np.concatenate([part.samples for part in parts])
+        samples = work.levelled(np.concatenate([part.samples for part in parts]))
         return work.whole(_write(samples, work.folder), samples)
 
 
@@ -108,6 +113,7 @@ class _Work:
     begins: int  # frame of the recording at which the stretch does
     folder: Path  # for what is needed in between
     output: Path
+    final: Path  # what the output is to be renamed to
 
     def whole(self, path: Path, samples: Samples) -> Filmed:
         """Film a message in one go; samples: what is in the file, at 48 kHz."""
@@ -117,9 +123,12 @@ class _Work:
         missing = self._missing(shown)
         moment = self._moment(samples, 0, len(shown))
         sound = self._sound(path, seconds, speech.loudness)
-        coding = self.stage.options.film.coding
-        with VideoWriter(self.output, picture_of(self.stretch), sound, coding) as writer:
-            evidence, face = self._paint(shown, speech, writer, moment)
+        coding, picture = self.stage.options.film.coding, picture_of(self.stretch)
+        with marked(self.stage.marks, path) as marks:
+            laid = marks.lay_under(sound)
+            with VideoWriter(self.output, picture, laid, coding, marks.tags) as writer:
+                evidence, face = self._paint(shown, speech, writer, moment)
+            marks.sign(self.output, self.final)
         return self._filmed(shown, seconds, [(0.0, evidence)], samples, moment, face, missing)
 
     def joined(self, parts: Sequence[Part]) -> Filmed:
@@ -127,7 +136,8 @@ class _Work:
         fps = self.stretch.clock.fps
         lead, pieces = _laid(parts, fps)
         total = pieces[-1].first + pieces[-1].frames
-        path = _write(_sounding(pieces, fps), self.folder)
+        samples = self.levelled(_sounding(pieces, fps))
+        path = _write(samples, self.folder)
         shown = self._shown((lead + total) / fps, path).part(lead, lead + total)
         missing = self._missing(shown)
         personal = max(pieces, key=lambda piece: (not piece.part.shared, piece.frames))
@@ -144,24 +154,32 @@ class _Work:
                 face = drawn or face
             films.append(coded)
             seen.append((float(piece.first / fps), evidence))
-        samples = _sounding(pieces, fps)
-        level = self._hear(path, samples).loudness
-        sound = self._sound(path, total / fps, level)
-        join(films, fps, sound, self.output, self.stage.options.film.coding)
+        level = loudness(soxr.resample(samples, RATE, SAMPLE_RATE))
+        sound = self._sound(path, total / fps, level, lead)
+        coding = self.stage.options.film.coding
+        with marked(self.stage.marks, path) as marks:
+            join(films, fps, marks.lay_under(sound), self.output, coding, marks.tags)
+            marks.sign(self.output, self.final)
         return self._filmed(shown, total / fps, seen, samples, moment, face, missing)
+
+    def levelled(self, samples: Samples) -> Samples:
+        """Return what is spoken at its loudness: its pauses have made it softer than its phrases.
+
+        What the network hears of a phrase is levelled apart, so that shared pieces stay the same.
+        """
+        return levelled(samples, RATE, self.stage.options.loudness_lufs)
 
     def _shared(self, piece: _Piece, shown: Playlist, coded: Path) -> Evidence:
         """Film a shared piece, or take it from where it was kept."""
+        presenter = self.stage.presenter
+        seen = (shown.places, shown.incoming, shown.share, presenter.found.film.squares)
         return self.stage.once(
             key={
-                "piece": hashlib.sha256(
-                    b"".join(
-                        np.ascontiguousarray(each).tobytes()
-                        for each in (shown.places, shown.incoming, shown.share)
-                    )
-                ).hexdigest(),
+                "piece": hashlib.sha256(b"".join(each.tobytes() for each in seen)).hexdigest(),
                 "sound": piece.part.key,
                 "container": coded.suffix,
+                "landmarks": presenter.landmarks is not None,
+                "encoder": encoder(),  # what another one has coded may not be joined
             },
             coded=coded,
             make=lambda: self._film(piece, shown, coded, None)[0],
@@ -182,7 +200,7 @@ class _Work:
         stage, film = self.stage, self.stage.presenter.found.film
         witness = Witness(film, stage.judge)
         face = None
-        painter = stage.presenter.painter(speech, stage.options.film, Stopwatch())
+        painter = stage.presenter.painter(speech, stage.options.film, Stopwatch(), again=True)
         with closing(ahead(painter.frames(shown), READY)) as painted:
             for number, (frame, tick) in enumerate(painted):
                 stage.check()
@@ -213,9 +231,11 @@ class _Work:
         tell_missing(self.stage.presenter, shown, self.stage.options.film, warnings)
         return warnings.told
 
-    def _sound(self, path: Path, seconds: Fraction, level: float | None) -> Sound:
-        keep = self.stage.options.film.keep_audio
-        return Sound(path, float(seconds), ambience(self.stretch, level, seconds, keep))
+    def _sound(self, path: Path, seconds: Fraction, level: float | None, lead: int = 0) -> Sound:
+        """Return the sound of a film that begins `lead` frames after the stretch."""
+        keep, frames = self.stage.options.film.keep_audio, self.stretch.clock.frames
+        shown = self.stretch.part(min(lead, frames - 1), frames)
+        return Sound(path, float(seconds), ambience(shown, level, seconds, keep))
 
     def _moment(self, samples: Samples, first: int, frames: int) -> int:
         return first + speaking_frame(samples, RATE, float(self.stretch.clock.fps), frames)
@@ -246,6 +266,13 @@ class _Work:
         )
 
 
+def _joins(options: CampaignOptions, footage: Footage) -> bool:
+    """Return whether pieces can meet: they last as they like, and meet with the mouth at rest."""
+    film = options.film
+    free = footage.clock.constant and Fit(film.fit) not in (Fit.TRIM, Fit.ERROR)
+    return free and options.pause_seconds / 2 - abs(film.av_offset_ms) / 1000 >= REST_SECONDS
+
+
 def _laid(parts: Sequence[Part], fps: Fraction) -> tuple[int, list[_Piece]]:
     """Return how many frames of the recording are skipped first, and where each phrase is spoken.
 
@@ -270,9 +297,9 @@ def _laid(parts: Sequence[Part], fps: Fraction) -> tuple[int, list[_Piece]]:
 def _sounding(pieces: Sequence[_Piece], fps: Fraction) -> Samples:
     """Return the sound of a message: each phrase from where its frames begin on."""
     end = pieces[-1].first + pieces[-1].frames
-    samples = np.zeros(round(end / fps * RATE), np.float32)
+    samples = np.zeros(math.floor(end / fps * RATE), np.float32)
     for piece in pieces:
-        first = round(piece.first / fps * RATE)
+        first = math.floor(piece.first / fps * RATE)
         samples[first : first + len(piece.part.samples)] = piece.part.samples
     return samples
 

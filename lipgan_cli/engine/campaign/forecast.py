@@ -19,9 +19,12 @@ from lipgan_cli.engine.campaign.messages import Message
 from lipgan_cli.engine.campaign.options import CampaignOptions, Forecast
 from lipgan_cli.engine.campaign.rows import Row
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
+from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.media.opening import open_media
 from lipgan_cli.engine.progress import Listener, Progress, listening
 
+USUAL_LETTER_SECONDS = 0.07
+"""Of film, for a letter that is spoken, where none of the few messages is of text."""
 TRIED = 3
 """Messages that are made, and thrown away: the first has the shared pieces to make as well."""
 
@@ -78,11 +81,12 @@ class _Trial:
     slowness: float  # seconds for a second of film
     bytes_a_second: float  # of film
     seconds_a_letter: float  # of film, for a letter that is spoken
-    messages: int
+    messages: int  # that could be made
 
 
 def _tried(rows: Sequence[Row], stage: Stage, progress: Progress) -> _Trial:
-    took, lasts, sizes, letters = [], [], [], []
+    took, lasts, sizes, failure = [], [], [], None
+    letters, spoken = 0, 0.0
     with (
         TemporaryDirectory(prefix="lipgan-") as folder,
         progress.task("trying", len(rows), "messages") as task,
@@ -90,20 +94,29 @@ def _tried(rows: Sequence[Row], stage: Stage, progress: Progress) -> _Trial:
         for row in rows:
             output = Path(folder) / f"tried{row.message.output.suffix}"
             began = time.monotonic()
-            made = film(row.message, stage, output)
+            task.advance()
+            try:
+                made = film(row.message, stage, output, output)
+            except LipganError as error:
+                progress.note(f"{row.message.id}: {error.message}")
+                failure = error
+                continue
             took.append(time.monotonic() - began)
             lasts.append(made.seconds)
             sizes.append(output.stat().st_size)
-            letters.append(_letters(row.message))
-            task.advance()
-    rest = slice(1, None) if len(rows) > 1 else slice(None)
+            if row.message.audio is None:
+                letters += _letters(row.message)
+                spoken += made.seconds
+    if failure is not None and not took:
+        raise failure
+    rest = slice(1, None) if len(took) > 1 else slice(None)
     slowness = sum(took[rest]) / sum(lasts[rest])
     return _Trial(
         once=max(0.0, took[0] - slowness * lasts[0]),
         slowness=slowness,
         bytes_a_second=sum(sizes) / sum(lasts),
-        seconds_a_letter=sum(lasts) / max(1, sum(letters)),
-        messages=len(rows),
+        seconds_a_letter=spoken / letters if letters else USUAL_LETTER_SECONDS,
+        messages=len(took),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +14,8 @@ from lipgan_cli.engine.campaign.folder import Identity
 from lipgan_cli.engine.campaign.messages import Message
 from lipgan_cli.engine.campaign.options import CampaignOptions
 from lipgan_cli.engine.campaign.voices import Voice
-from lipgan_cli.engine.errors import InputError
-from lipgan_cli.engine.gan.inference import DEFAULT_WEIGHTS
 from lipgan_cli.engine.media.people import parse
-from lipgan_cli.engine.run.generators import find_model
+from lipgan_cli.engine.run.generators import BUILT_IN, find_model
 
 _READERS = 8  # files that are read at once
 
@@ -25,7 +23,7 @@ _READERS = 8  # files that are read at once
 def weights_of(options: CampaignOptions) -> Path:
     """Return the file of the generator's weights."""
     weights = options.film.weights
-    return DEFAULT_WEIGHTS if weights is None else find_model(weights)
+    return BUILT_IN if weights is None else find_model(weights)
 
 
 def identity_of(options: CampaignOptions) -> Identity:
@@ -50,6 +48,12 @@ def identity_of(options: CampaignOptions) -> Identity:
         "crf": film.crf,
         "preset": film.preset,
         "keep_audio": film.keep_audio,
+        "provenance": film.marks.provenance,
+        "consent": None if film.marks.consent is None else content_hash(Path(film.marks.consent)),
+        "label": film.marks.label,
+        "label_corner": str(film.marks.label_corner),
+        "label_size": film.marks.label_size,
+        "label_opacity": film.marks.label_opacity,
     }
     return Identity(content_hash(face), face.name, told)
 
@@ -87,19 +91,6 @@ def _spoken(message: Message, options: CampaignOptions, voice: Voice | None) -> 
 def key_of(message: Message, identity: str, sound: str) -> str:
     """Return the name of all that a message's film depends on."""
     return _hash({"identity": identity, "sound": sound, "start": message.start, "end": message.end})
-
-
-def find_faults(
-    messages: Iterable[Message], check: Callable[[Message], None]
-) -> list[tuple[int, str]]:
-    """Return the lines of the messages that a check refuses, and why."""
-    faults = []
-    for message in messages:
-        try:
-            check(message)
-        except InputError as error:
-            faults.append((message.line, error.message))
-    return faults
 
 
 def _hash(told: Mapping[str, Json]) -> str:

@@ -143,7 +143,7 @@ class _Reader:
         if audio and text:
             self._add("there are both audio and text: leave one empty")
         elif audio:
-            path = self._folder / audio
+            path = (self._folder / audio).absolute()
             try:
                 require_file(path, "the audio")
             except InputError as error:

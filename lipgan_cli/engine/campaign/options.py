@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipgan_cli.engine.campaign.shards import Shard
-from lipgan_cli.engine.campaign.speaking import DEFAULT_LOUDNESS_LUFS, DEFAULT_PAUSE_SECONDS
+from lipgan_cli.engine.campaign.speaking import (
+    DEFAULT_LOUDNESS_LUFS,
+    DEFAULT_PAUSE_SECONDS,
+    check_speaking,
+)
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.sync.options import SyncOptions
 
@@ -97,8 +101,14 @@ def check_numbers(options: CampaignOptions) -> None:
     Raises:
         InputError: a number is out of it.
     """
+    check_speaking(options.loudness_lufs, options.pause_seconds)
     if options.limit is not None and options.limit < 1:
         raise InputError(f"a limit of {options.limit} messages", "give 1 or more")
+    if options.shard is not None and options.film.sheet is not None:
+        raise InputError(
+            "--shard and --sheet do not go together",
+            "draw the sheet when all shards are done: the same command without --shard",
+        )
     if options.workers is not None and options.workers < 1:
         raise InputError(f"{options.workers} workers", "give 1 or more")
     least = options.min_sync

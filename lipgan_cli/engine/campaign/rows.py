@@ -40,6 +40,20 @@ class Outcome:
     portrait: bytes | None = None
 
 
+def begun(row: Row) -> Entry:
+    """Return what is known of a row before its film is made, as of one that has failed."""
+    return Entry(
+        id=row.message.id,
+        key=row.key,
+        status=Status.FAILED,
+        line=row.message.line,
+        row=row.message.values,
+        inputs=row.inputs,
+        output=row.message.output.as_posix(),
+        versions=_versions(),
+    )
+
+
 def make(row: Row, stage: Stage) -> Outcome:
     """Make the film of a row; what goes wrong with it is in the entry.
 
@@ -48,30 +62,17 @@ def make(row: Row, stage: Stage) -> Outcome:
     """
     began = time.monotonic()
     message, options = row.message, stage.options
-    entry = Entry(
-        id=message.id,
-        key=row.key,
-        status=Status.FAILED,
-        line=message.line,
-        row=message.values,
-        inputs=row.inputs,
-        output=message.output.as_posix(),
-        device=str(stage.presenter.network.device),
-        versions=_versions(),
-    )
+    entry = replace(begun(row), device=str(stage.presenter.network.device))
     path = options.folder / message.output
     try:
         with atomic_path(path) as temporary:
-            filmed = film(message, stage, temporary)
+            filmed = film(message, stage, temporary, path)
             size = temporary.stat().st_size
     except Exception as error:
         stage.check()  # that it was stopped is no fault of the row
         with suppress(OSError):
             path.unlink(missing_ok=True)  # of an earlier run, which is not what the row says now
-        told = (
-            error.message if isinstance(error, LipganError) else f"{type(error).__name__}: {error}"
-        )
-        return Outcome(replace(entry, error=told, elapsed=time.monotonic() - began))
+        return Outcome(replace(entry, error=_told(error), elapsed=time.monotonic() - began))
     status, error_told = _judged(filmed, options)
     return Outcome(
         replace(
@@ -103,10 +104,9 @@ def _judged(filmed: Filmed, options: CampaignOptions) -> tuple[Status, str]:
     quality = filmed.quality
     if least is None or quality.in_sync(least, options.film.av_offset_ms) is not False:
         return Status.DONE, ""
-    return (
-        Status.REJECTED,
-        f"sync confidence {quality.confidence:.2f} at {quality.offset_ms:+.0f} ms, below {least:g}",
-    )
+    found = f"sync confidence {quality.confidence:.2f} at {quality.offset_ms:+.0f} ms"
+    wanted = f"at least {least:g} at {options.film.av_offset_ms:+.0f} ms"
+    return Status.REJECTED, f"{found}, not {wanted}"
 
 
 def _versions() -> dict[str, str]:

@@ -36,6 +36,7 @@ LINE = 17  # pixels of a line of text
 TEXT = 12  # pixels, its size
 QUALITY = 85  # of the JPEGs
 LOUD_SECONDS = 0.1  # over which loudness is measured
+READERS = 2  # films that are read at once; each decoder holds tens of megabytes
 
 Rgb = NDArray[np.uint8]
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -104,7 +105,7 @@ def draw_sheet(
     told = progress or Silent()
     with (
         told.task("drawing the sheet", len(ids), "messages") as task,
-        ThreadPoolExecutor(thread_name_prefix="sheet") as pool,
+        ThreadPoolExecutor(READERS, thread_name_prefix="sheet") as pool,
     ):
         for number, page in enumerate(pages):
             rows = range(number * CELLS, min((number + 1) * CELLS, len(ids)))

@@ -19,6 +19,7 @@ from lipgan_cli.engine.campaign.voices import Voice
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.sync import footage_of
+from lipgan_cli.engine.sync.marks import Marks, choose_marks
 from lipgan_cli.engine.sync.presenter import Presenter, meet
 from lipgan_cli.engine.sync.stopwatch import Stopwatch
 
@@ -41,6 +42,7 @@ class Stage:
     speaker: Speaker | None  # None where all messages are sound files
     judge: Judge
     cache: Cache | None  # for the pieces that messages share
+    marks: Marks | None  # of every film
     options: CampaignOptions
     identity: str  # names the presenter and the options
     stopped: Event = field(default_factory=Event)
@@ -109,6 +111,7 @@ def open_stage(
     from lipgan_cli.engine.metrics.judge import load_judge
 
     film = options.film
+    marks = choose_marks(film, progress)
     cache = open_cache() if film.cache else None
     speaker = (
         None
@@ -122,6 +125,7 @@ def open_stage(
         speaker=speaker,
         judge=load_judge(),
         cache=cache if cache is not None and cache.cap else None,
+        marks=marks,
         options=options,
         identity=identity,
     )

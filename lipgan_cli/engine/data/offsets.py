@@ -18,14 +18,15 @@ from typing import Any
 import torch
 
 from lipgan_cli.engine.cache import content_hash
+from lipgan_cli.engine.cluster import work_on
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.data.shelf import ClipOffset
-from lipgan_cli.engine.data.workers import Failed, work
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.metrics.judge import DEFAULT_JUDGE, Judge, load_judge
 from lipgan_cli.engine.metrics.lipsync import embed, mouth, verdict
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Progress
+from lipgan_cli.engine.workers import Failed, work
 
 FILE = "offsets.json"
 FEW = 30
@@ -40,10 +41,15 @@ class _Job:
 
 
 def measure_offsets(
-    dataset: Dataset, keys: Iterable[str], processes: int, progress: Progress
+    dataset: Dataset,
+    keys: Iterable[str],
+    processes: int,
+    progress: Progress,
+    scheduler: str | None = None,
 ) -> list[ClipOffset]:
     """Return the offset of every clip, in the order of `keys`; those judged before are not again.
 
+    With a scheduler, the workers of its cluster judge, which see the dataset under the same path.
     What is found is kept, with Ctrl-C too. A clip that is damaged has no offset, and is tried again
     the next time.
     """
@@ -54,24 +60,31 @@ def measure_offsets(
     missing = [job for job in jobs if job not in found]
     if missing:
         try:
-            found.update(_judged(missing, processes, progress))
+            found.update(_judged(missing, processes, progress, scheduler))
         finally:
-            _write(dataset.path, judge_hash, found)
+            _write(dataset.path, judge_hash, {job: found[job] for job in jobs if job in found})
     return [found.get(job, ClipOffset(job.key, None, None)) for job in jobs]
 
 
 def _judged(
-    jobs: Sequence[_Job], processes: int, progress: Progress
+    jobs: Sequence[_Job], processes: int, progress: Progress, scheduler: str | None
 ) -> Iterator[tuple[_Job, ClipOffset]]:
-    with progress.task("Judging sound against picture", len(jobs), "clips") as bar:
-        here = ((job, _outcome(job)) for job in jobs)
-        with closing(here if len(jobs) < FEW else work(_outcome, jobs, processes)) as outcomes:
-            for job, outcome in outcomes:
-                if isinstance(outcome, ClipOffset):
-                    yield job, outcome
-                else:
-                    progress.note(f"{job.key}: {outcome.reason}")
-                bar.advance()
+    if len(jobs) < FEW:
+        work_done = ((job, _outcome(job)) for job in jobs)
+    elif scheduler is None:
+        work_done = work(_outcome, jobs, processes)
+    else:
+        work_done = work_on(scheduler, _outcome, jobs, jobs[0].dataset.path)
+    with (
+        progress.task("Judging sound against picture", len(jobs), "clips") as bar,
+        closing(work_done) as outcomes,
+    ):
+        for job, outcome in outcomes:
+            if isinstance(outcome, ClipOffset):
+                yield job, outcome
+            else:
+                progress.note(f"{job.key}: {outcome.reason}")
+            bar.advance()
 
 
 def _outcome(job: _Job) -> ClipOffset | Failed:

@@ -154,9 +154,15 @@ def check_dataset(path: Path) -> dict[str, Any]:
 
 
 def sweep(dataset: Path) -> None:
-    """Remove what an interrupted run has left behind. Safe only while the dataset is locked."""
+    """Remove what an interrupted run has left behind. Safe only while the dataset is locked.
+
+    What a worker of a cluster is still writing stays for the next time.
+    """
     for place in [*dataset.glob("clips/*/.*.part*"), *dataset.glob("subsets/**/.*.part*")]:
-        shutil.rmtree(place) if place.is_dir() else place.unlink()
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
     for place in dataset.glob(".*.part*"):
         place.unlink()
 

@@ -189,15 +189,16 @@ def _stream(path: Path, container: InputContainer) -> av.AudioStream:
     return stream
 
 
-def track_number(path: Path) -> int:
-    """Return which track of a file is the one that `read_audio` reads, counted from 0.
+def track_of(path: Path) -> tuple[int, int]:
+    """Return the number, from 0 on, of the track that `read_audio` reads, and its channels.
 
     Raises:
         InputError: the file cannot be read or has no audio track.
     """
     require_file(path, "the audio file")
     with _open(path) as container:
-        return _stream(path, container).index
+        stream = _stream(path, container)
+        return stream.index, stream.channels
 
 
 def _mono(frame: av.AudioFrame) -> Samples:

@@ -48,6 +48,18 @@ class Codec(StrEnum):
     """Without loss."""
 
 
+class Corner(StrEnum):
+    """Where in the picture a label is."""
+
+    TOP_LEFT = "top-left"
+    TOP_RIGHT = "top-right"
+    BOTTOM_LEFT = "bottom-left"
+    BOTTOM_RIGHT = "bottom-right"
+
+
 DEFAULT_BLEND = Blend.FEATHER
+DEFAULT_CORNER = Corner.BOTTOM_RIGHT
 DEFAULT_DETECTOR = Detector.HOG
 DEFAULT_FIT = Fit.PINGPONG
+DEFAULT_LABEL_SIZE = 0.04  # of the picture's height
+DEFAULT_LABEL_OPACITY = 0.85  # of its letters

@@ -73,9 +73,10 @@ class Footage:
             return self.photo
         return self.held[place] if place < len(self.held) else None
 
-    def cut(self, frames: int) -> Footage:
-        """Return the part with no more than its first frames."""
-        return replace(self, clock=self.clock.part(0, frames))
+    def part(self, first: int, last: int) -> Footage:
+        """Return frames first..last-1 of the part."""
+        clock = self.clock.part(first, last)
+        return replace(self, first=self.first + first, clock=clock, held=self.held[first:])
 
     def sound(self, seconds: float) -> Samples | None:
         """Return the video's own sound from the part's first frame on; None without any."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,13 +14,27 @@ import imageio_ffmpeg
 
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.media.coding import Coding
-from lipgan_cli.engine.media.writer import BROKEN, Sound, failure, sound_inputs
+from lipgan_cli.engine.media.writer import (
+    BROKEN,
+    NO_TAGS,
+    Sound,
+    failure,
+    metadata,
+    sound_inputs,
+)
 
 _Packet: TypeAlias = "av.Packet[av.VideoStream]"
 
 
-def join(films: Sequence[Path], fps: Fraction, sound: Sound, output: Path, coding: Coding) -> None:
-    """Write films one after the other, with a sound.
+def join(
+    films: Sequence[Path],
+    fps: Fraction,
+    sound: Sound,
+    output: Path,
+    coding: Coding,
+    tags: Mapping[str, str] = NO_TAGS,
+) -> None:
+    """Write films one after the other, with a sound, and `tags` as the container's metadata.
 
     All are of one size and a constant rate, without sound, and coded as `coding` says for the
     container of `output`, which is written in place. What lies between is put beside the first.
@@ -29,14 +44,15 @@ def join(films: Sequence[Path], fps: Fraction, sound: Sound, output: Path, codin
     """
     silent = films[0].with_name(f"joined{output.suffix}")
     try:
-        _concatenate(films, fps, silent)
-    except BROKEN as error:
+        aspect = _concatenate(films, fps, silent)
+    except (*BROKEN, IndexError) as error:  # that there is no picture in one
         raise LipganError(f"the video cannot be written: {error}") from error
     command = [
         *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y"),
         *("-i", f"file:{silent.absolute()}", *sound_inputs(sound)),
         *("-map", "0:v:0", "-map", "[sound]", *coding.options(output, coded=True)),
-        *("-map_metadata", "-1", "-map_chapters", "-1", f"file:{output.absolute()}"),
+        *("-aspect:v", f"{aspect.numerator}:{aspect.denominator}"),
+        *(*metadata(tags), f"file:{output.absolute()}"),
     ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     silent.unlink(missing_ok=True)
@@ -44,13 +60,21 @@ def join(films: Sequence[Path], fps: Fraction, sound: Sound, output: Path, codin
         raise failure(done.stderr, done.returncode)
 
 
-def _concatenate(films: Sequence[Path], fps: Fraction, output: Path) -> None:
+@cache
+def encoder() -> str:
+    """Return the version of what codes films."""
+    return str(imageio_ffmpeg.get_ffmpeg_version())
+
+
+def _concatenate(films: Sequence[Path], fps: Fraction, output: Path) -> Fraction:
+    """Write the pictures of all films, and return the shape in which they are shown."""
     packets = [list(_packets(film, fps)) for film in films]
     # How many frames at most are decoded before one that is shown earlier.
     delay = max(place - shown for film in packets for place, (shown, _) in enumerate(film))
     with av.open(str(output), "w") as container, av.open(str(films[0])) as first:
-        stream = container.add_stream_from_template(first.streams.video[0])
-        begin = 0
+        like = first.streams.video[0]
+        stream = container.add_stream_from_template(like)
+        begin = 0  # frame
         for film in packets:
             for place, (shown, packet) in enumerate(film):
                 packet.stream, packet.time_base = stream, 1 / fps
@@ -58,6 +82,7 @@ def _concatenate(films: Sequence[Path], fps: Fraction, output: Path) -> None:
                 packet.duration = 1
                 container.mux(packet)
             begin += len(film)
+        return Fraction(like.width, like.height) * (like.sample_aspect_ratio or 1)
 
 
 def _packets(film: Path, fps: Fraction) -> Iterator[tuple[int, _Packet]]:

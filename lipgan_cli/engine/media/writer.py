@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Self
 
 import av
@@ -17,16 +19,20 @@ import imageio_ffmpeg
 import numpy as np
 
 from lipgan_cli.engine.errors import InputError, LipganError
-from lipgan_cli.engine.media.audio import GAP_SECONDS, track_number
+from lipgan_cli.engine.media.audio import GAP_SECONDS, track_of
 from lipgan_cli.engine.media.clock import Clock
 from lipgan_cli.engine.media.coding import Coding
 from lipgan_cli.engine.media.picture import Colour, Frame
 
 USUAL = Coding()
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
 BROKEN = (OSError, av.FFmpegError)
 """What writing to an encoder that has gone raises."""
-LAYOUTS = "mono|stereo|5.1"
-"""Layouts of the channels that AAC, Opus and FLAC all code."""
+LAYOUTS = {1: "mono", 2: "stereo"}
+"""By the number of channels; what has more becomes 5.1. AAC, Opus and FLAC code all three."""
+SURROUND = "5.1"
+MARKED_RATE = 48000  # Hz: half of it is more than the mark in the sound needs
+MIXED = "amix=inputs=2:duration=first:normalize=0"
 FADE_SECONDS = 0.5
 """How long sound takes to fade where it ends before the film."""
 
@@ -59,12 +65,13 @@ class Sound:
     path: Path
     seconds: float  # cut or filled up with silence to this length
     under: Ambience | None = None
+    mark: Path | None = None  # mono at 48 kHz, laid under all of it again and again
 
 
 class VideoWriter:
     """Encodes I420 frames of one size; picture and sound both start at 0.
 
-    `path` is written in place: give a temporary name.
+    `path` is written in place: give a temporary name. `tags` become the container's metadata.
 
     Raises:
         InputError: the frame size is odd, or a file of the sound has no audio track.
@@ -72,7 +79,12 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, picture: Picture, sound: Sound | None, coding: Coding = USUAL
+        self,
+        path: Path,
+        picture: Picture,
+        sound: Sound | None,
+        coding: Coding = USUAL,
+        tags: Mapping[str, str] = NO_TAGS,
     ) -> None:
         width, height = picture.width, picture.height
         if width % 2 or height % 2:
@@ -89,7 +101,7 @@ class VideoWriter:
             *(("-color_range", "pc") if picture.colour.range == 2 else ()),
             *("-fps_mode", "passthrough", "-enc_time_base:v", "demux"),
             *coding.options(path),
-            *("-map_metadata", "-1", "-map_chapters", "-1"),
+            *metadata(tags),
             f"file:{path.absolute()}",
         ]
         # A file, because a full pipe that nobody reads would stop the encoder.
@@ -154,6 +166,12 @@ class VideoWriter:
         return failure(self._complaints.read(), code)
 
 
+def metadata(tags: Mapping[str, str]) -> list[str]:
+    """Return FFmpeg's options for a container whose metadata are these and no others."""
+    told = [("-metadata", f"{name}={value}") for name, value in tags.items()]
+    return ["-map_metadata", "-1", "-map_chapters", "-1", *chain.from_iterable(told)]
+
+
 def failure(said: bytes, code: int) -> LipganError:
     """Return the error for an FFmpeg that ended with a code, and what it said."""
     lines = said.decode("utf-8", "replace").split("\n")
@@ -192,8 +210,10 @@ def sound_inputs(sound: Sound) -> list[str]:
     """Return FFmpeg's inputs from 1 on for a sound, and the filters that make it `[sound]`."""
     end = f"apad=whole_dur={sound.seconds:.6f},atrim=end={sound.seconds:.6f}"
     filled = f"aresample=async=1:min_hard_comp={GAP_SECONDS}:first_pts=0"
+    track, channels = track_of(sound.path)
+    layout = LAYOUTS.get(channels, SURROUND)
     inputs = ["-i", f"file:{sound.path.absolute()}"]
-    filters = f"[1:{track_number(sound.path)}]asetpts=PTS-STARTPTS,{filled},{end}"
+    filters = f"[1:{track}]asetpts=PTS-STARTPTS,{filled},{end}"
     if sound.under is not None:
         under = sound.under
         inputs += ["-i", f"file:{under.path.absolute()}"]
@@ -201,12 +221,21 @@ def sound_inputs(sound: Sound) -> list[str]:
         begins = max(0.0, under.seconds - FADE_SECONDS)
         fade = f",afade=out:start_time={begins:.6f}:duration={FADE_SECONDS}"
         filters += (
-            f"[speech];[2:{track_number(under.path)}]"
+            f"[speech];[2:{track_of(under.path)[0]}]"
             f"atrim=start={under.start:.6f}:end={stop:.6f},asetpts=PTS-{under.start:.6f}/TB,"
             f"{filled},volume={under.gain:.3f}dB{fade if under.seconds < sound.seconds else ''}"
             f",{end}[under];"
-            "[speech][under]amix=inputs=2:duration=first:normalize=0"
+            f"[speech][under]{MIXED}"
         )
     # Layouts that no coder takes become one that all take.
-    filters += f",aformat=channel_layouts={LAYOUTS}"
+    filters += f",aformat=channel_layouts={layout}"
+    if sound.mark is not None:
+        number = inputs.count("-i") + 1
+        inputs += ["-stream_loop", "-1", "-i", f"file:{sound.mark.absolute()}"]
+        # In front alone, where there are speakers all around.
+        front = "mono|c0=c0" if layout == "mono" else f"{layout}|FL=c0|FR=c0"
+        filters += (
+            f",aresample={MARKED_RATE}[unmarked];[{number}:0]pan={front}[mark];"
+            f"[unmarked][mark]{MIXED}"
+        )
     return [*inputs, "-filter_complex", f"{filters}[sound]"]

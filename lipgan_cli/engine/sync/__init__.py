@@ -7,7 +7,7 @@ a few frames, so that memory does not grow with the picture's length.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from lipgan_cli.engine.media.playback import Playlist, ahead, playlist
 from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Listener, Progress, listening
+from lipgan_cli.engine.sync.marks import Marks, choose_marks, marked
 from lipgan_cli.engine.sync.options import (
     Span,
     SyncOptions,
@@ -67,12 +68,13 @@ def sync(options: SyncOptions, progress: Progress | Listener | None = None) -> S
         check_sheet(Path(options.sheet))
         outputs.append(Path(options.sheet))
     check_outputs(options, outputs)
+    marks = choose_marks(options, listener)
     job = prepare(options, listener)
     sheet = None if options.sheet is None else ContactSheet(len(job.shown))
-    write(job, options, sheet, listener)
+    credentials = write(job, options, sheet, listener, marks)
     if sheet is not None:
         sheet.save(Path(str(options.sheet)), options.force)
-    return _summary(job, options)
+    return _summary(job, options, None if marks is None else marks.identity.name, credentials)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,17 +213,39 @@ def tell_missing(
     return missing
 
 
-def write(job: Job, options: SyncOptions, sheet: ContactSheet | None, progress: Progress) -> None:
-    """Paint the film and write it.
+def write(
+    job: Job,
+    options: SyncOptions,
+    sheet: ContactSheet | None,
+    progress: Progress,
+    marks: Marks | None = None,
+) -> Path | None:
+    """Paint the film and write it; return the file of its credentials if it is beside it.
 
     Raises:
         LipganError: it cannot be written.
     """
     under = ambience(job.footage, job.speech.loudness, job.seconds, options.keep_audio)
     sound = Sound(job.speech.path, float(job.seconds), under)
+    output = Path(options.output)
+    with marked(marks, job.speech.path) as film, atomic_path(output, options.force) as temporary:
+        _write(job, options, film.lay_under(sound), film.tags, temporary, sheet, progress)
+        with job.watch.step("sign"):
+            return film.sign(temporary, output)
+
+
+def _write(
+    job: Job,
+    options: SyncOptions,
+    sound: Sound,
+    tags: Mapping[str, str],
+    path: Path,
+    sheet: ContactSheet | None,
+    progress: Progress,
+) -> None:
+    picture = picture_of(job.footage)
     with (
-        atomic_path(Path(options.output), options.force) as temporary,
-        VideoWriter(temporary, picture_of(job.footage), sound, options.coding) as writer,
+        VideoWriter(path, picture, sound, options.coding, tags) as writer,
         progress.task("speaking", len(job.shown), "frames") as task,
         closing(ahead(job.painter.frames(job.shown), READY)) as painted,
     ):
@@ -264,7 +288,9 @@ def cut_times(job: Job) -> tuple[float, ...]:
     return tuple(begun.tolist())
 
 
-def _summary(job: Job, options: SyncOptions) -> SyncSummary:
+def _summary(
+    job: Job, options: SyncOptions, signed_by: str | None, credentials: Path | None
+) -> SyncSummary:
     info = job.footage.info
     elapsed = job.watch.elapsed
     return SyncSummary(
@@ -283,6 +309,8 @@ def _summary(job: Job, options: SyncOptions) -> SyncSummary:
         repeated=job.repeated,
         cached=job.presenter.found.cached,
         sheet=None if options.sheet is None else Path(options.sheet),
+        signed_by=signed_by,
+        credentials=credentials,
         elapsed=elapsed,
         first_frame=job.watch.first_frame,
         speed=float(job.seconds) / elapsed,

@@ -11,19 +11,39 @@ from pathlib import Path
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.choices import (
     DEFAULT_BLEND,
+    DEFAULT_CORNER,
     DEFAULT_DETECTOR,
     DEFAULT_FIT,
+    DEFAULT_LABEL_OPACITY,
+    DEFAULT_LABEL_SIZE,
     Blend,
     Codec,
+    Corner,
     Detector,
     Fit,
 )
 from lipgan_cli.engine.media.coding import Coding
 from lipgan_cli.engine.media.people import parse
 from lipgan_cli.engine.paths import check_output, require_file
+from lipgan_cli.engine.provenance.sidecar import embeds, sidecar_of
 from lipgan_cli.engine.run.generators import find_model
 
 Span = tuple[float, float]  # seconds: the first, and the one after the last
+
+
+@dataclass(frozen=True)
+class MarkOptions:
+    """What a film says of its making; paths may be text."""
+
+    provenance: bool = True  # credentials, a tag, and a mark in the sound
+    sign_cert: Path | str | None = None  # PEM; None: that of the environment, or this machine's own
+    sign_key: Path | str | None = None
+    consent: Path | str | None = None  # a document, of which the hash is kept
+    label: str | None = None  # a text in the picture, or a language's code for its usual text
+    label_corner: Corner | str = DEFAULT_CORNER
+    label_size: float = DEFAULT_LABEL_SIZE  # part of the picture's height
+    label_opacity: float = DEFAULT_LABEL_OPACITY  # 0 to 1
+    label_font: Path | str | None = None  # for what the usual one cannot write
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,7 @@ class SyncOptions:
     cache: bool = True
     force: bool = False
     batch: int = 16  # frames painted at once
+    marks: MarkOptions = MarkOptions()
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -92,6 +113,8 @@ class SyncSummary:
     repeated: int  # frames that show a frame of the face video again
     cached: bool  # whether the faces had been found by an earlier run
     sheet: Path | None
+    signed_by: str | None  # whom the certificate names; None: without any mark
+    credentials: Path | None  # of a container that has no place for them
     elapsed: float  # seconds
     first_frame: float  # seconds until it was finished
     speed: float  # seconds of video per second
@@ -133,6 +156,8 @@ def check_outputs(options: SyncOptions, outputs: Sequence[Path]) -> None:
     Raises:
         InputError: one cannot be written, exists without `force`, or is one of the inputs.
     """
+    if options.marks.provenance and not embeds(Path(options.output)):
+        outputs = [*outputs, sidecar_of(Path(options.output))]
     for made in outputs:
         for what, path in _inputs(options).items():
             if made.exists() and made.samefile(path):
@@ -162,6 +187,15 @@ def _inputs(options: SyncOptions) -> dict[str, Path]:
     choice = parse(options.person)
     if isinstance(choice, Path):
         inputs["the picture of the face"] = choice
+    marks = options.marks
+    for what, path in (
+        ("the certificate", marks.sign_cert),
+        ("the key", marks.sign_key),
+        ("the consent document", marks.consent),
+        ("the font", marks.label_font),
+    ):
+        if path is not None:
+            inputs[what] = Path(path)
     return inputs
 
 

@@ -91,6 +91,7 @@ class Painter:
     blend: Blend
     batch: int  # frames painted at once
     watch: Stopwatch
+    again: bool = False  # whether other films show the same frames
 
     def frames(self, shown: Playlist) -> Iterator[tuple[Frame, int]]:
         """Yield the finished frames and when they are shown, in ticks of the footage's clock.
@@ -107,7 +108,7 @@ class Painter:
                     yield layer.frame, int(shown.ticks[number])
 
     def _generated(self, shown: Playlist) -> Iterator[tuple[_Batch, Faces | None]]:
-        repeats = len(np.unique(shown.places)) < len(shown)
+        repeats = self.again or len(np.unique(shown.places)) < len(shown)
         with closing(ahead(self._batches(shown), 1)) as batches:
             for batch in batches:
                 painted = None
@@ -122,7 +123,7 @@ class Painter:
                 yield batch, painted
 
     def _batches(self, shown: Playlist) -> Iterator[_Batch]:
-        opening = list(islice(self.footage.read(0), int(shown.incoming.max(initial=-1)) + 1))
+        opening = self._opening(shown)
         source = play(self.footage.read, shown.places)
         for first in range(0, len(shown), self.batch):
             numbers = range(first, min(first + self.batch, len(shown)))
@@ -132,8 +133,16 @@ class Painter:
                 batch = self._cut(numbers, frames, shown, opening)
             yield batch
 
+    def _opening(self, shown: Playlist) -> dict[int, Frame]:
+        """Return the frames that fade in, by their numbers in the footage."""
+        fading = shown.incoming[shown.incoming >= 0]
+        if not len(fading):
+            return {}
+        numbers = range(int(fading.min()), int(fading.max()) + 1)
+        return dict(zip(numbers, self.footage.read(numbers[0]), strict=False))
+
     def _cut(
-        self, numbers: range, frames: list[Frame], shown: Playlist, opening: list[Frame]
+        self, numbers: range, frames: list[Frame], shown: Playlist, opening: dict[int, Frame]
     ) -> _Batch:
         under = [
             self._layer(frame, int(place))

@@ -39,8 +39,10 @@ class Presenter:
         """Median side of the square that is painted."""
         return round(float(np.nanmedian(self.found.film.squares[:, 2])))
 
-    def painter(self, speech: Speech, options: SyncOptions, watch: Stopwatch) -> Painter:
-        """Return what paints this face speaking a speech."""
+    def painter(
+        self, speech: Speech, options: SyncOptions, watch: Stopwatch, again: bool = False
+    ) -> Painter:
+        """Return what paints this face speaking a speech; again: others will be spoken too."""
         return Painter(
             footage=self.footage,
             film=self.found.film,
@@ -52,6 +54,7 @@ class Presenter:
             blend=Blend(options.blend),
             batch=options.batch,
             watch=watch,
+            again=again,
         )
 
 
@@ -76,7 +79,7 @@ def meet(
         with watch.step("find the faces"):
             found = find_speaker(footage, frames, options, progress)
         if found.film.frames < min(frames, footage.clock.frames):  # fewer could be decoded
-            footage = footage.cut(found.film.frames)
+            footage = footage.part(0, found.film.frames)
         with watch.step("wait for the network"):
             loaded = network.result()
         with watch.step("find mouths at rest"):

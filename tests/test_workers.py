@@ -15,7 +15,7 @@ from contextlib import closing
 
 import pytest
 
-from lipgan_cli.engine.data.workers import Failed, work
+from lipgan_cli.engine.workers import Failed, work
 
 
 def test_every_job_is_done_once() -> None:
