@@ -45,7 +45,7 @@ LabelCorner = Annotated[Corner, typer.Option("--label-corner", help="Where the l
 LabelSize = Annotated[
     float,
     typer.Option(
-        "--label-size", metavar="S", help="Height of its letters, as part of the picture's."
+        "--label-size", metavar="S", help="Of its letters, as part of the picture's shorter side."
     ),
 ]
 LabelOpacity = Annotated[

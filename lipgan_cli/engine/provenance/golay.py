@@ -15,7 +15,7 @@ Bits = NDArray[np.uint8]
 
 def encode(bits: Bits) -> Bits:
     """Return the words of messages (n, 12), (n, 24)."""
-    return _words()[bits @ _places()]
+    return np.asarray(_words()[bits @ _places()])
 
 
 def decode(soft: NDArray[np.float64]) -> Bits:
@@ -24,10 +24,11 @@ def decode(soft: NDArray[np.float64]) -> Bits:
     Every word is compared with all 4096, so that a doubtful bit counts for little.
     """
     likeliest = (soft @ (2.0 * _words().T - 1)).argmax(axis=1)
-    return (likeliest[:, None] // _places() % 2).astype(np.uint8)
+    return np.asarray(likeliest[:, None] // _places() % 2, np.uint8)
 
 
 def _places() -> NDArray[np.int64]:
+    """Return what each bit of a message counts."""
     return np.asarray(1 << np.arange(MESSAGE)[::-1], np.int64)
 
 

@@ -40,7 +40,7 @@ PERIOD = SYMBOL * SYMBOLS  # samples
 GLIDE = 384  # samples in which a tone becomes the next one
 
 PILOTS = (2, 7, 4, 0, 6, 1, 3, 5)
-"""Every fifth symbol, by which the beginning is found: a steady whistle is like one of them only."""
+"""Every fifth symbol, by which the beginning is found; a steady whistle is like one of them."""
 EVERY = SYMBOLS // len(PILOTS)
 DATA = np.flatnonzero(np.arange(SYMBOLS) % EVERY)  # the other symbols
 GRAY = np.array([0, 1, 3, 2, 6, 7, 5, 4])  # the bits of each tone: one differs between neighbours

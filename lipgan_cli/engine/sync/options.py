@@ -23,6 +23,7 @@ from lipgan_cli.engine.media.choices import (
     Fit,
 )
 from lipgan_cli.engine.media.coding import Coding
+from lipgan_cli.engine.media.label import Label
 from lipgan_cli.engine.media.people import parse
 from lipgan_cli.engine.paths import check_output, require_file
 from lipgan_cli.engine.provenance.sidecar import embeds, sidecar_of
@@ -41,9 +42,17 @@ class MarkOptions:
     consent: Path | str | None = None  # a document, of which the hash is kept
     label: str | None = None  # a text in the picture, or a language's code for its usual text
     label_corner: Corner | str = DEFAULT_CORNER
-    label_size: float = DEFAULT_LABEL_SIZE  # part of the picture's height
+    label_size: float = DEFAULT_LABEL_SIZE  # of its font, part of the picture's shorter side
     label_opacity: float = DEFAULT_LABEL_OPACITY  # 0 to 1
     label_font: Path | str | None = None  # for what the usual one cannot write
+
+    @property
+    def drawn(self) -> Label | None:
+        """The label, where one is wanted."""
+        if self.label is None:
+            return None
+        font = None if self.label_font is None else Path(self.label_font)
+        return Label(self.label, self.label_corner, self.label_size, self.label_opacity, font)
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,9 @@ def check_face(options: SyncOptions) -> None:
         if what != SPEECH:
             require_file(path, what)
     _check_numbers(options)
+    label = options.marks.drawn
+    if label is not None:
+        label.check()
 
 
 def check_outputs(options: SyncOptions, outputs: Sequence[Path]) -> None:

@@ -18,6 +18,7 @@ from lipgan_cli.engine.media.choices import Blend
 from lipgan_cli.engine.media.cutout import Cutout, cut_out
 from lipgan_cli.engine.media.film import Film
 from lipgan_cli.engine.media.footage import Footage
+from lipgan_cli.engine.media.label import Stamp
 from lipgan_cli.engine.media.landmarks import SteadyLandmarks
 from lipgan_cli.engine.media.mouth import fitted, openness
 from lipgan_cli.engine.media.picture import Frame
@@ -92,6 +93,7 @@ class Painter:
     batch: int  # frames painted at once
     watch: Stopwatch
     again: bool = False  # whether other films show the same frames
+    stamp: Stamp | None = None  # drawn into every frame
 
     def frames(self, shown: Playlist) -> Iterator[tuple[Frame, int]]:
         """Yield the finished frames and when they are shown, in ticks of the footage's clock.
@@ -105,6 +107,8 @@ class Painter:
                 for number, layer in zip(batch.numbers, batch.under, strict=True):
                     if number in batch.over:
                         _mix(layer.frame, batch.over[number].frame, float(shown.share[number]))
+                    if self.stamp is not None:
+                        self.stamp.draw(layer.frame)
                     yield layer.frame, int(shown.ticks[number])
 
     def _generated(self, shown: Playlist) -> Iterator[tuple[_Batch, Faces | None]]:

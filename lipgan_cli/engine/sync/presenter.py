@@ -10,6 +10,7 @@ import numpy as np
 
 from lipgan_cli.engine.media.choices import Blend
 from lipgan_cli.engine.media.footage import Footage
+from lipgan_cli.engine.media.label import Stamp
 from lipgan_cli.engine.media.landmarks import Landmarks, SteadyLandmarks, installed_landmarks
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.run.generators import find_model
@@ -54,8 +55,15 @@ class Presenter:
             blend=Blend(options.blend),
             batch=options.batch,
             watch=watch,
+            stamp=self._stamp(options),
             again=again,
         )
+
+    def _stamp(self, options: SyncOptions) -> Stamp | None:
+        label, info = options.marks.drawn, self.footage.info
+        if label is None:
+            return None
+        return label.stamp(info.width, info.height, full_range=info.colour.range == 2)
 
 
 def meet(
