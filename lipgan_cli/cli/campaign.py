@@ -48,7 +48,7 @@ VoiceName = Annotated[
     typer.Option(
         "--voice",
         metavar="NAME",
-        help="The voice of espeak-ng, such as en-us or de.",
+        help="The voice of espeak-ng, such as en-us or de (en).",
     ),
 ]
 Loudness = Annotated[
@@ -106,7 +106,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         metavar="N",
-        help="Videos that are made side by side; by default as the machine allows.",
+        help="Videos that are made side by side (2).",
     ),
 ]
 Scheduler = Annotated[
@@ -197,7 +197,7 @@ def run(options: CampaignOptions, dry: bool, quiet: bool, json: bool) -> None:
         console.print_result(made.manifest)
     if made.failed or made.rejected:
         bad = [f"{made.failed:,} failed"] * bool(made.failed)
-        bad += [f"{made.rejected:,} were rejected"] * bool(made.rejected)
+        bad += [f"{made.rejected:,} rejected"] * bool(made.rejected)
         raise LipganError(
             f"of {made.made + made.failed + made.rejected:,} messages {' and '.join(bad)}",
             f"{made.manifest} says why; the next run tries the failed ones again, "
@@ -227,7 +227,7 @@ def _foretold(told: Forecast) -> list[tuple[str, str]]:
         ("to be made", f"{told.todo:,}, {told.failed_before:,} of which failed before"),
         ("video", f"{told.seconds:,.0f} s"),
         ("expected time", f"{_span(told.expected_seconds)}, from {told.tried} that were tried"),
-        ("expected size", f"{told.expected_bytes / MIB:,.0f} MiB"),
+        ("expected size", f"{told.expected_bytes / MIB:,.1f} MiB"),
         ("free on the disk", f"{told.free_bytes / MIB:,.0f} MiB"),
     ]
 

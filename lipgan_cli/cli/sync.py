@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lipgan_cli.engine.sync.outlook import FoundFace, Outlook
 
 USAGE = "lipgan sync face.mp4 speech.wav -o out.mp4, or lipgan sync --demo -o out.mp4"
+MANY = "lipgan sync face.mp4 --messages messages.csv -o folder"
 
 
 def sync(
@@ -205,9 +206,9 @@ def sync(
             face, speech = write_portrait(Path(folder) / "portrait.png"), SPEECH
         if face is None or speech is None:
             missing = "SPEECH" if face else "FACE and SPEECH" if messages is None else "FACE"
-            raise InputError(f"{missing} not given", USAGE)
+            raise InputError(f"{missing} not given", USAGE if messages is None else MANY)
         if output is None and not check:
-            raise InputError("--output not given", USAGE)
+            raise InputError("--output not given", USAGE if messages is None else MANY)
         if output is None:  # of a check, which makes a sheet alone
             output = Path(f"{face.stem}-speaking.mp4")
             sheet = sheet or Path(f"{face.stem}-faces.png")

@@ -63,8 +63,8 @@ class Mouth:
             self.painted += keys
         painted = target.copy()
         loud = (windows[:, :, windows.shape[2] // 2].mean(1) + 4) / 8
-        for face, rows in zip(painted, np.rint(24 * loud.clip(0, 1)).astype(int), strict=True):
-            face[62 : 62 + rows, 34:62] = 20
+        for face, wide in zip(painted, np.rint(24 * loud.clip(0, 1)).astype(int), strict=True):
+            face[62 : 62 + wide, 34:62] = 20
         return painted
 
 
@@ -145,7 +145,9 @@ class Studio:
             video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             if times is not None:
                 video.codec_context.time_base = base
-            track = None if sound is None else container.add_stream("flac", rate=RATE, layout="mono")
+            track = (
+                None if sound is None else container.add_stream("flac", rate=RATE, layout="mono")
+            )
             for number in range(count):
                 picture = scene(self.head, number, face(number))
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
@@ -249,16 +251,20 @@ def activity(samples: np.ndarray, stopped: Callable[[], bool]) -> np.ndarray:
     return (heard | np.roll(heard, 1)).astype(np.float32)
 
 
+def furnish(studio: Studio, patch: pytest.MonkeyPatch) -> None:
+    """Let campaigns have a studio's network and voice, and none of the models of others."""
+    patch.setattr(survey, "HogDetector", _detector)
+    patch.setattr(presenter, "installed_landmarks", lambda: None)
+    for module in (identity, survey):
+        patch.setattr(module, "find_model", lambda name: None)
+    patch.setattr(presenter, "_network", lambda *given: studio.network)
+    patch.setattr(speech, "activity", activity)
+    for module in (engine, rows):
+        patch.setattr(module, "choose_voice", lambda *given: studio.voice)
+
+
 @pytest.fixture
 def studio(tmp_path: Path, head: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    """A studio whose campaigns have its network and its voice, and no models of others."""
     studio = Studio(tmp_path, head)
-    monkeypatch.setattr(survey, "HogDetector", _detector)
-    monkeypatch.setattr(presenter, "installed_landmarks", lambda: None)
-    for module in (identity, survey):
-        monkeypatch.setattr(module, "find_model", lambda name: None)
-    monkeypatch.setattr(presenter, "_network", lambda *given: studio.network)
-    monkeypatch.setattr(speech, "activity", activity)
-    for module in (engine, rows):
-        monkeypatch.setattr(module, "choose_voice", lambda *given: studio.voice)
+    furnish(studio, monkeypatch)
     return studio

@@ -91,7 +91,7 @@ def test_mouths_are_those_that_the_score_sees(judge: Judge) -> None:
     moments, vectors = expected(judge, times, np.arange(30))
     np.testing.assert_allclose(moments, np.arange(2, 28, 2) / 25)
     np.testing.assert_array_equal(seen.times, moments)
-    np.testing.assert_allclose(seen.seen, vectors, atol=0.02)  # grey is a level off here or there
+    np.testing.assert_allclose(seen.seen, vectors, atol=0.02)  # of a little more contrast
     assert (seen.frames, seen.without_face, seen.measured) == (30, 0, 0)
 
 
@@ -170,9 +170,8 @@ def test_a_long_piece_is_judged_as_it_comes(judge: Judge, monkeypatch: pytest.Mo
     np.testing.assert_allclose(pieces.seen, whole.seen, atol=1e-5)
 
 
-@pytest.mark.parametrize("apart", [0.03, 0.5])
 def test_faces_that_make_no_window_do_not_pile_up(
-    judge: Judge, monkeypatch: pytest.MonkeyPatch, apart: float
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Two faces 40 ms from each other, then nobody for a second: no five follow each other.
     monkeypatch.setattr(quality, "HELD", 16)
@@ -181,9 +180,9 @@ def test_faces_that_make_no_window_do_not_pile_up(
         quality, "windows", lambda times: asked.append(len(times)) or windows(times)
     )
     for number in range(64):
-        witness.see(0, None, picture(number), number // 2 + apart * (number % 2) / 10)
+        witness.see(0, None, picture(number), number // 2 + 0.04 * (number % 2))
     assert len(witness.evidence().seen) == 0
-    assert len(asked) <= 9  # no mouth is asked about again and again
+    assert asked == [16] * 4 + [0]  # no mouth is asked about again and again
 
 
 def test_mouths_that_wait_are_few() -> None:
@@ -332,9 +331,9 @@ def _message() -> tuple[Judge, np.ndarray, Evidence, Quality]:
 def test_nothing_is_said_of_too_little_or_of_silence(judge: Judge) -> None:
     samples = voice(4.0)
     seen = agreeing(judge, samples)
-    short = assess([(0.0, part(seen, 0.0, 0.8))], samples, judge, -20.0)
+    short = assess([(0.0, part(seen, 0.0, 2.0))], samples, judge, -20.0)
     assert (short.offset_ms, short.confidence, short.in_sync(0.0)) == (None, None, None)
-    enough = assess([(0.0, part(seen, 0.0, 1.0))], samples, judge, -20.0)
+    enough = assess([(0.0, part(seen, 0.0, 2.04))], samples, judge, -20.0)
     assert enough.confidence is not None
     silent = assess([(0.0, seen)], np.zeros(4 * RATE, np.float32), judge, None)
     assert silent == Quality(None, None, None, 0, None)

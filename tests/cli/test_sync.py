@@ -23,6 +23,7 @@ from PIL import Image
 
 from lipgan_cli.engine.media.demo import SPEECH, write_portrait
 from lipgan_cli.engine.media.detectors import HogDetector
+from lipgan_cli.engine.provenance.authority import own_signer
 from lipgan_cli.engine.sync import presenter, survey
 
 detector = cache(HogDetector)
@@ -64,6 +65,12 @@ def animator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presenter, "_network", lambda *given: Mirror())
     monkeypatch.setattr(presenter, "installed_landmarks", lambda: None)
     monkeypatch.setattr(survey, "HogDetector", detector)
+
+
+@pytest.fixture(autouse=True)
+def authority(home: Path) -> None:
+    """This machine's own authority, of whose making the first run tells."""
+    own_signer()
 
 
 def write_wav(path: Path, seconds: float) -> Path:

@@ -168,9 +168,14 @@ def test_a_signal_while_the_encoder_is_written_to_ends_the_film(
 
     writer = VideoWriter(tmp_path / "out.mp4", picture(), None)
     writer._sink._pipe = Interrupted()  # type: ignore[assignment]
-    with pytest.raises(how), writer:
-        for number in range(50):  # some wait in the muxer
-            writer.write(frame(60), number)
+
+    def film() -> None:
+        with writer:
+            for number in range(50):  # some wait in the muxer
+                writer.write(frame(60), number)
+
+    with pytest.raises(how):
+        film()
     assert writer._process.poll() is not None
 
 

@@ -20,6 +20,7 @@ from lipgan_cli.engine.media.picture import luma
 from lipgan_cli.engine.media.video import probe, read_frames, to_rgb
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.sync import SyncOptions, presenter, survey, sync
+from lipgan_cli.engine.sync.options import MarkOptions
 from lipgan_cli.engine.sync.outlook import foresee
 
 PEOPLE = ((10, 140), (220, 158), (450, 176))  # left column and side of three heads
@@ -279,7 +280,9 @@ def test_frames_without_a_face_pass_through_and_are_told(
     speech = studio.wav("speech.wav", 3.0)
     network.paint = lambda target: np.full_like(target, 255)
     told = Told()
-    summary = sync(SyncOptions(film, speech, studio.out()), told)
+    summary = sync(
+        SyncOptions(film, speech, studio.out(), marks=MarkOptions(provenance=False)), told
+    )
     changed = change(rendered, studio.source(film))
     assert (changed[20:50] == 0).all()
     assert (changed[:20] > 50).all()

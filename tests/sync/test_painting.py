@@ -22,6 +22,7 @@ from lipgan_cli.engine.media.choices import Blend
 from lipgan_cli.engine.media.landmarks import installed_landmarks
 from lipgan_cli.engine.media.picture import luma
 from lipgan_cli.engine.sync import presenter
+from lipgan_cli.engine.sync.options import MarkOptions
 
 
 @pytest.mark.usefixtures("talking")
@@ -213,7 +214,10 @@ def test_a_search_for_faces_that_is_stopped_leaves_nothing_either(
             raise error
 
     with pytest.raises(error):
-        engine.sync(engine.SyncOptions(film, speech, studio.out()), stop)
+        engine.sync(
+            engine.SyncOptions(film, speech, studio.out(), marks=MarkOptions(provenance=False)),
+            stop,
+        )
     assert sorted(path.name for path in studio.folder.iterdir()) == ["face.mp4", "speech.wav"]
     assert [path for path in home.rglob("*") if path.is_file()] == []
 

@@ -50,6 +50,8 @@ def test_the_summary_tells_what_was_made(studio: Any) -> None:
         "repeated": 10,
         "cached": False,
         "sheet": studio.folder / "sheet.png",
+        "signed_by": None,
+        "credentials": None,
         "elapsed": summary.elapsed,
         "first_frame": summary.first_frame,
         "speed": pytest.approx(summary.seconds / summary.elapsed),

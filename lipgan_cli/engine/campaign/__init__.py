@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from lipgan_cli.engine.campaign.agenda import Agenda, Wanted, plan
+from lipgan_cli.engine.campaign.agenda import Agenda, Reason, Wanted, plan
 from lipgan_cli.engine.campaign.folder import Identity, check_folder, manifest_name, open_folder
 from lipgan_cli.engine.campaign.inputs import hash_of, identity_of, key_of, sounds
 from lipgan_cli.engine.campaign.manifest import Entry, Status
@@ -24,18 +25,18 @@ from lipgan_cli.engine.campaign.options import CampaignOptions, CampaignSummary,
 from lipgan_cli.engine.campaign.rows import Job, Outcome, Row, begun, make, make_there
 from lipgan_cli.engine.campaign.sheet import check_pages, draw_sheet, keep_face
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
-from lipgan_cli.engine.campaign.table import Fault, refusal
-from lipgan_cli.engine.campaign.template import Phrase
 from lipgan_cli.engine.campaign.voices import Voice, choose_voice
 from lipgan_cli.engine.cluster import check_scheduler, work_on
-from lipgan_cli.engine.errors import InputError, LipganError
+from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.media.coding import CONTAINERS
 from lipgan_cli.engine.media.footage import span
 from lipgan_cli.engine.media.people import parse
 from lipgan_cli.engine.paths import require_file
 from lipgan_cli.engine.progress import Listener, Progress, listening
+from lipgan_cli.engine.provenance.sidecar import embeds, sidecar_of
 from lipgan_cli.engine.run.generators import find_model
 from lipgan_cli.engine.sync import footage_of
+from lipgan_cli.engine.sync.marks import tell
 from lipgan_cli.engine.sync.options import check_face
 from lipgan_cli.engine.workers import Failed
 
@@ -43,7 +44,7 @@ __all__ = ["CampaignOptions", "CampaignSummary", "campaign"]
 
 SIDE_BY_SIDE = 2
 """Films made at once on one machine: while one waits for its encoder, the other is painted."""
-EASY = Phrase("1, 2, 3", shared=False)
+EASY = "1, 2, 3"
 """What a voice of any language can speak."""
 
 
@@ -117,6 +118,9 @@ def campaign(
     ) as held:
         agenda = told.plan(held.entries)
         rows = told.rows(agenda)
+        replaced = sum(1 for row in rows if agenda.todo[row.position] is Reason.CHANGED)
+        if replaced:
+            listener.note(f"rows that have changed, and whose videos are replaced: {replaced:,}")
         finished = told.known(held.entries)
         tally = _Tally()
         with (
@@ -130,6 +134,8 @@ def campaign(
                 if outcome.entry.error:
                     listener.note(f"{row.message.id}: {outcome.entry.error}")
                 finished[row.position] = outcome.entry
+                if outcome.entry.status is Status.FAILED:
+                    _remove(folder / row.message.output)
                 if outcome.portrait is not None:
                     keep_face(folder, outcome.entry, outcome.portrait)
                 task.advance()
@@ -182,7 +188,6 @@ def prepare(
         check_scheduler(options.scheduler)
     spoken = any(message.audio is None for message in messages)
     voice = choose_voice(options.tts, options.voice) if spoken else None
-    _check_films(messages, options)
     with progress.task("reading the files", None):
         identity = identity_of(options)
         hashes = tuple(sounds(messages, options, voice))
@@ -216,40 +221,28 @@ def _read(options: CampaignOptions, stdin: BinaryIO | None) -> tuple[Message, ..
     fits = (suffix for suffix, codecs in CONTAINERS.items() if codec is None or codec in codecs)
     return tuple(
         message if message.audio is None else replace(message, audio=message.audio.absolute())
-        for message in read_messages(options.table, stdin, options.template, next(fits))
+        for message in read_messages(
+            options.table, stdin, options.template, next(fits), _film_check(options)
+        )
     )
 
 
-def _check_films(messages: Sequence[Message], options: CampaignOptions) -> None:
-    """Check that every film can be coded and replaces nothing that is read, and has its part.
-
-    Raises:
-        InputError: it names all that do not.
-    """
+def _film_check(options: CampaignOptions) -> Callable[[Message], None]:
+    """Return what checks that a film can be coded, and that its part of the recording is there."""
     footage = footage_of(options.film)
-    sounds = {message.audio for message in messages if message.audio is not None}
-    read = {_file(path) for path in (Path(options.film.face), *sounds)} - {None}
-    faults = []
-    for message in messages:
-        if _file(options.folder / message.output) in read:
-            faults.append(Fault(message.line, f"the output {message.output} is a file to be read"))
-        try:
-            options.film.coding.check(message.output)
-            if message.start is not None or message.end is not None:
-                span(footage.info, footage.clock, *message.span)
-        except InputError as error:
-            faults.append(Fault(message.line, error.message))
-    if faults:
-        raise refusal("standard input" if options.table is None else str(options.table), faults)
+
+    def check(message: Message) -> None:
+        options.film.coding.check(message.output)
+        span(footage.info, footage.clock, *message.span)
+
+    return check
 
 
-def _file(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from others, by whatever name; None where there is none."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
+def _remove(film: Path) -> None:
+    """Remove what an earlier run has made of a row, which is not what the row says now."""
+    for path in (film, *([] if embeds(film) else [sidecar_of(film)])):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 class _Tally:
@@ -280,29 +273,40 @@ def _making(
         yield _made_there(told, rows), lambda: began
         return
     stage = open_stage(told.options, told.voice, told.hash, progress)
-    _check_voice(rows, stage)
+    tell(stage.marks, progress)
+    _check_voice(rows, stage, told.voice)
     began = time.monotonic()
     yield _made_here(rows, stage), lambda: began
 
 
-def _check_voice(rows: Sequence[Row], stage: Stage) -> None:
+def _check_voice(rows: Sequence[Row], stage: Stage, voice: Voice | None) -> None:
     """Let the voice speak once, so that one that cannot does not fail at every row.
 
     Raises:
         LipganError: it fails at two texts, and at one that nobody can fail at.
     """
     spoken = [row.message.phrases[:1] for row in rows if row.message.audio is None][:2]
-    failure = None
-    for phrases in [*spoken, (EASY,)] if len(spoken) > 1 else ():
+    failures = []
+    for phrases in spoken:
         assert stage.speaker is not None
         try:
             stage.speaker.parts(phrases)
         except LipganError as error:
-            failure = failure or error
+            failures.append(error)
         else:
             return
-    if failure is not None:
-        raise failure
+    if len(failures) > 1 and voice is not None and not _speaks(voice):
+        raise failures[0]
+
+
+def _speaks(voice: Voice) -> bool:
+    """Return whether a voice can speak at all."""
+    with TemporaryDirectory(prefix="lipgan-", ignore_cleanup_errors=True) as folder:
+        try:
+            voice.say(EASY, Path(folder) / "easy.wav")
+        except LipganError:
+            return False
+    return True
 
 
 def _nothing() -> Outcomes:

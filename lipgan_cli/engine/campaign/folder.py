@@ -75,12 +75,16 @@ def check_folder(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder", "give another output folder")
     if not folder.exists():
+        above = next(each for each in folder.absolute().parents if each.exists())
+        if not above.is_dir():
+            raise InputError(f"{above} is a file, not a folder", "give another output folder")
         return
     if not os.access(folder, os.W_OK):
         raise InputError(f"cannot write into {folder}", "choose another folder")
     if force:
         return
-    if (folder / _IDENTITY).exists():
+    # A run that has made nothing, with a wrong recording say, binds nobody.
+    if (folder / _IDENTITY).exists() and read_entries(folder):
         differences = _differences(_read_identity(folder), identity)
         if differences:
             raise InputError(f"{folder} is another campaign's: {'; '.join(differences)}", _ANEW)

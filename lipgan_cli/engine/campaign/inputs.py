@@ -34,7 +34,7 @@ def identity_of(options: CampaignOptions) -> Identity:
     """
     film = options.film
     face = Path(film.face)
-    person = parse(film.person)
+    person, marks = parse(film.person), film.marks
     told: dict[str, Json] = {
         "weights": content_hash(weights_of(options)),
         "person": content_hash(person) if isinstance(person, Path) else str(film.person),
@@ -48,14 +48,19 @@ def identity_of(options: CampaignOptions) -> Identity:
         "crf": film.crf,
         "preset": film.preset,
         "keep_audio": film.keep_audio,
-        "provenance": film.marks.provenance,
-        "consent": None if film.marks.consent is None else content_hash(Path(film.marks.consent)),
-        "label": film.marks.label,
-        "label_corner": str(film.marks.label_corner),
-        "label_size": film.marks.label_size,
-        "label_opacity": film.marks.label_opacity,
+        "provenance": marks.provenance,
+        "consent": _content(marks.consent),
+        "label": marks.label,
+        "label_corner": str(marks.label_corner),
+        "label_size": marks.label_size,
+        "label_opacity": marks.label_opacity,
+        "label_font": _content(marks.label_font),
     }
     return Identity(content_hash(face), face.name, told)
+
+
+def _content(path: Path | str | None) -> str | None:
+    return None if path is None else content_hash(Path(path))
 
 
 def hash_of(identity: Identity) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -30,6 +30,7 @@ from lipgan_cli.engine.campaign.template import (
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.media.coding import CONTAINERS
 from lipgan_cli.engine.paths import require_file
+from lipgan_cli.engine.provenance.sidecar import embeds, sidecar_of
 
 LONGEST_NAME_BYTES = 200  # a file's name may have 255, and those beside it have a few more
 LONGEST_OUTPUT_BYTES = 1000
@@ -63,13 +64,17 @@ class Message:
 
 
 def read_messages(
-    table: Path | None, stdin: BinaryIO | None, template: str | None, suffix: str = ".mp4"
+    table: Path | None,
+    stdin: BinaryIO | None,
+    template: str | None,
+    suffix: str = ".mp4",
+    check: Callable[[Message], None] = lambda message: None,
 ) -> tuple[Message, ...]:
     """Read the messages of a table, or of standard input where there is none.
 
     Sound files are looked for beside the table, those of standard input in the working folder. With
     a template, it is what all messages speak. The names of outputs end in `suffix` unless the table
-    gives them.
+    gives them. `check` raises what else is wrong with a message.
 
     Raises:
         InputError: the table cannot be read, or rows are faulty; it names all faults, one a line.
@@ -79,6 +84,7 @@ def read_messages(
     reader = _Reader(rows, spoken, suffix)
     messages = tuple(reader.read(row) for row in rows.rows) if "id" in rows.columns else ()
     reader.check_folders()
+    reader.check(messages, check)
     if reader.faults:
         raise refusal(rows.name, reader.faults)
     return messages
@@ -117,6 +123,16 @@ class _Reader:
                 self._add(
                     f"its output is below that of line {self._outputs[folder]}, which is a file"
                 )
+
+    def check(self, messages: Iterable[Message], check: Callable[[Message], None]) -> None:
+        """Find what a check says of the messages in whose rows nothing is wrong."""
+        faulty = {fault.line for fault in self.faults}
+        for message in messages:
+            if message.line not in faulty:
+                try:
+                    check(message)
+                except InputError as error:
+                    self.faults.append(Fault(message.line, error.message))
 
     def _add(self, text: str) -> None:
         self.faults.append(Fault(self._line, text))
@@ -203,6 +219,12 @@ class _Reader:
         alike = _alike(output)
         if (line := self._outputs.setdefault(alike, self._line)) != self._line:
             self._add(f"the output {quoted(output)} is that of line {line} too, capitals or not")
+        if not embeds(Path(output)):  # its credentials lie beside it
+            beside = _alike(str(sidecar_of(Path(output))))
+            if (line := self._outputs.setdefault(beside, self._line)) != self._line:
+                self._add(
+                    f"the output {quoted(output)} has its credentials where that of line {line} has"
+                )
         if "/" in alike:
             for folder in PurePosixPath(alike).parents:
                 self._folders.setdefault(str(folder), self._line)

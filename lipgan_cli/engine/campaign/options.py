@@ -109,6 +109,10 @@ def check_numbers(options: CampaignOptions) -> None:
             "--shard and --sheet do not go together",
             "draw the sheet when all shards are done: the same command without --shard",
         )
+    if options.retry_failed and options.film.force:
+        raise InputError(
+            "--retry-failed and --force do not go together", "--force makes all rows again"
+        )
     if options.workers is not None and options.workers < 1:
         raise InputError(f"{options.workers} workers", "give 1 or more")
     least = options.min_sync

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lipgan_cli.engine.media.audio import Samples, mel_spectrogram
+from lipgan_cli.engine.media.audio import Samples, centre_columns, mel_spectrogram
 from lipgan_cli.engine.media.cutout import TURNED, cut_out
 from lipgan_cli.engine.media.faces import cut, region
 from lipgan_cli.engine.media.film import Film
@@ -37,14 +37,12 @@ from lipgan_cli.engine.metrics.lipsync import (
 
 MOMENTS_APART = 2
 """Of so many moments, 25 a second, one is judged: its five faces hold those of its neighbours."""
+FEWEST = 25
+"""Judged moments below which nothing is said: 2 s. Of 1.5 s, every sixth good offset is wrong."""
 SEAM_APART = 10
 """Of so many frames, the seam of one is measured."""
 HELD = 256
 """Mouths that wait for the judge at most."""
-
-BLACK, STEPS = 16, 219
-"""Luma in TV range: what is black, and the steps from there to white."""
-_GREY = np.clip(np.rint((np.arange(256) - BLACK) * (255 / STEPS)), 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +79,7 @@ class Quality:
 
     Attributes:
         offset_ms: by how much its sound is late; None where it is silent, or its face is seen for
-            less than a second.
+            less than two seconds.
         confidence: how sure the judge is that sound and mouth belong together; None likewise. A
             sound that does not belong gets some too, at any offset: read both.
         seam: how much the border of the painted face shows; 1 is not at all, None where no frame
@@ -130,9 +128,9 @@ class Witness:
     def see(self, place: int, source: Frame | None, finished: Frame, seconds: float) -> None:
         """Take in the next frame, I420; it may be changed afterwards.
 
-        place: its number in the footage. source: what it was painted on, of no use where
-        `wants_source` says so; without it the seam is not measured. seconds: when it is shown, from
-        the piece's beginning.
+        place: its number in the footage. source: what it was painted on, of use only
+        where `wants_source` says so; without it the seam is not measured. seconds: when it is
+        shown, from the piece's beginning.
         """
         number = self._frames
         self._frames += 1
@@ -171,7 +169,7 @@ class Witness:
         gone = len(times)
         if len(laid.times):
             following = laid.times[-1] + (MOMENTS_APART - FRAMES // 2) / FPS
-            gone = max(int(np.searchsorted(times, following - 1e-6)), gone - HELD // 2)
+            gone = int(np.searchsorted(times, following - 1e-6))
         self._mouths, self._times = self._mouths[gone:], self._times[gone:]
 
 
@@ -203,9 +201,10 @@ def _verdict(
         [np.zeros((0, EMBEDDING), np.float32), *(evidence.seen for _, evidence in pieces)]
     )
     times = np.concatenate([np.zeros(0), *(begin + evidence.times for begin, evidence in pieces)])
-    columns = Windows(times, np.zeros((0, FRAMES), np.int64)).columns
+    if len(times) < FEWEST:
+        return None
     heard = embed_mel(judge, mel_spectrogram(levelled(samples)))
-    return verdict(Embedded(seen, columns, heard))
+    return verdict(Embedded(seen, centre_columns(times), heard))
 
 
 def _upright(frame: Frame, square: NDArray[np.float64]) -> tuple[Frame, Place]:
@@ -217,8 +216,11 @@ def _upright(frame: Frame, square: NDArray[np.float64]) -> tuple[Frame, Place]:
 
 
 def _mouth(frame: Frame, place: Place) -> Mouth:
-    """Return what the judge sees of an I420 frame, as `lipsync.mouth` of the face's crop."""
+    """Return what the judge sees of an I420 frame.
+
+    It is the luma itself: what `lipsync.mouth` gives has another contrast, which the judge takes
+    out.
+    """
     left, top, side = place
     square = np.array([left + side / 2, top + side / 2, side])
-    grey: Mouth = _GREY[cut(luma(frame), square)[TOP:]]
-    return grey
+    return cut(luma(frame), square)[TOP:]

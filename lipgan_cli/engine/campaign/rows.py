@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -70,8 +69,6 @@ def make(row: Row, stage: Stage) -> Outcome:
             size = temporary.stat().st_size
     except Exception as error:
         stage.check()  # that it was stopped is no fault of the row
-        with suppress(OSError):
-            path.unlink(missing_ok=True)  # of an earlier run, which is not what the row says now
         return Outcome(replace(entry, error=_told(error), elapsed=time.monotonic() - began))
     status, error_told = _judged(filmed, options)
     return Outcome(
@@ -101,12 +98,13 @@ def _told(error: Exception) -> str:
 def _judged(filmed: Filmed, options: CampaignOptions) -> tuple[Status, str]:
     """Return how a film passes the gate, and why it does not."""
     least = options.min_sync
-    quality = filmed.quality
-    if least is None or quality.in_sync(least, options.film.av_offset_ms) is not False:
+    quality, late = filmed.quality, options.film.av_offset_ms
+    if least is None or quality.in_sync(least, late) is not False:
         return Status.DONE, ""
-    found = f"sync confidence {quality.confidence:.2f} at {quality.offset_ms:+.0f} ms"
-    wanted = f"at least {least:g} at {options.film.av_offset_ms:+.0f} ms"
-    return Status.REJECTED, f"{found}, not {wanted}"
+    assert quality.confidence is not None
+    if quality.confidence < least:
+        return Status.REJECTED, f"sync confidence {quality.confidence:.2f}, below {least:g}"
+    return Status.REJECTED, f"the sound is {quality.offset_ms:+.0f} ms from the mouth"
 
 
 def _versions() -> dict[str, str]:

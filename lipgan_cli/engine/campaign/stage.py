@@ -111,7 +111,7 @@ def open_stage(
     from lipgan_cli.engine.metrics.judge import load_judge
 
     film = options.film
-    marks = choose_marks(film, progress)
+    marks = choose_marks(film)
     cache = open_cache() if film.cache else None
     speaker = (
         None

@@ -74,16 +74,13 @@ class SeamMeter:
 
     def add(self, source: Frame, result: Frame, place: Place) -> None:
         """Take in a frame: I420 of both, and the square of the face as `faces.region` gives it."""
-        side = place[2]
         one, other = (_surroundings(luma(frame), place) for frame in (source, result))
-        new = _Steps(1, _steps(one), _steps(other), np.abs(one - other))
-        sums = self.steps.setdefault(side, new)
-        if sums is new:
-            return
+        sums = self.steps.get(place[2]) or self.steps.setdefault(place[2], _nothing(len(one)))
         sums.frames += 1
-        sums.change += new.change
-        for total, part in zip(sums.source + sums.result, new.source + new.result, strict=True):
-            total += part
+        cv2.accumulate(cv2.absdiff(one, other), sums.change)
+        for grey, (down, across) in ((one, sums.source), (other, sums.result)):
+            cv2.accumulate(cv2.absdiff(grey[1:], grey[:-1]), down)
+            cv2.accumulate(cv2.absdiff(grey[:, 1:], grey[:, :-1]), across)
 
     def value(self) -> float | None:
         """Return the seam, the mean over all frames; None before any."""
@@ -94,11 +91,18 @@ class SeamMeter:
         return float(np.average(seam, weights=frames))
 
 
+def _nothing(length: int) -> _Steps:
+    def steps() -> tuple[Floats, Floats]:
+        return np.zeros((length - 1, length)), np.zeros((length, length - 1))
+
+    return _Steps(0, steps(), steps(), np.zeros((length, length)))
+
+
 def _margin(side: int) -> int:
     return round(side * AROUND) + max(SHIFTS) + 1
 
 
-def _surroundings(plane: Frame, place: Place) -> Floats:
+def _surroundings(plane: Frame, place: Place) -> Frame:
     """Return the square of a plane and a margin around it; beyond the plane its edge goes on."""
     left, top, side = place
     margin = _margin(side)
@@ -107,11 +111,7 @@ def _surroundings(plane: Frame, place: Place) -> Floats:
         np.clip(start + reach, 0, length - 1)
         for start, length in zip((top, left), plane.shape, strict=True)
     )
-    return plane[np.ix_(rows, columns)].astype(np.float64)
-
-
-def _steps(grey: Floats) -> tuple[Floats, Floats]:
-    return np.abs(np.diff(grey, axis=0)), np.abs(np.diff(grey, axis=1))
+    return plane[rows][:, columns]
 
 
 def _most(sums: _Steps, side: int) -> float:

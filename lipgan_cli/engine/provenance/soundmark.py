@@ -139,8 +139,11 @@ def find_all(sound: Path | Samples) -> tuple[Found, ...]:
 
 
 def _merged(hits: list[Found]) -> Found:
+    """Return one mark for all hits; where it begins and ends is told by the shortest of them."""
     best = max(hits, key=lambda hit: hit.score)
-    first, last = min(hit.first for hit in hits), max(hit.last for hit in hits)
+    shortest = min(hit.last - hit.first for hit in hits)
+    sharp = [hit for hit in hits if hit.last - hit.first < 2 * shortest]
+    first, last = min(hit.first for hit in sharp), max(hit.last for hit in sharp)
     return Found(best.identifier, best.score, first, last, best.speed)
 
 

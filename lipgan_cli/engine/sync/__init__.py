@@ -27,7 +27,7 @@ from lipgan_cli.engine.media.playback import Playlist, ahead, playlist
 from lipgan_cli.engine.media.writer import Ambience, Picture, Sound, VideoWriter
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Listener, Progress, listening
-from lipgan_cli.engine.sync.marks import Marks, choose_marks, marked
+from lipgan_cli.engine.sync.marks import Marks, choose_marks, marked, tell
 from lipgan_cli.engine.sync.options import (
     Span,
     SyncOptions,
@@ -68,12 +68,13 @@ def sync(options: SyncOptions, progress: Progress | Listener | None = None) -> S
         check_sheet(Path(options.sheet))
         outputs.append(Path(options.sheet))
     check_outputs(options, outputs)
-    marks = choose_marks(options, listener)
+    marks = choose_marks(options)
     job = prepare(options, listener)
     sheet = None if options.sheet is None else ContactSheet(len(job.shown))
     credentials = write(job, options, sheet, listener, marks)
     if sheet is not None:
         sheet.save(Path(str(options.sheet)), options.force)
+    tell(marks, listener)
     return _summary(job, options, None if marks is None else marks.identity.name, credentials)
 
 

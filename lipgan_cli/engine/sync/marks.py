@@ -101,22 +101,25 @@ def marked(marks: Marks | None, speech: Path) -> Iterator[FilmMarks]:
         yield FilmMarks(marks.identity, Origin(stated, marks.face, speech), path)
 
 
-def choose_marks(options: SyncOptions, progress: Progress) -> Marks | None:
+def tell(marks: Marks | None, progress: Progress) -> None:
+    """Tell what the user should know of the marks of films that have been made."""
+    for note in (NOT_MARKED,) if marks is None else marks.identity.notes:
+        progress.note(note)
+
+
+def choose_marks(options: SyncOptions) -> Marks | None:
     """Return the marks of films of a face; None where none are wanted.
 
     Raises:
         InputError: a file cannot be read, or the certificate cannot sign.
     """
     if not options.marks.provenance:
-        progress.note(NOT_MARKED)
         return None
     certificate, key, consent = (
         None if path is None else Path(path)
         for path in (options.marks.sign_cert, options.marks.sign_key, options.marks.consent)
     )
     identity = choose_identity(certificate, key)
-    for note in identity.notes:
-        progress.note(note)
     weights = BUILT_IN if options.weights is None else find_model(options.weights)
     return Marks(
         identity=identity,
