@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import wave
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -70,7 +71,10 @@ class Dask:
         self.folder = folder
         self.file = folder / "scheduler.json"
         (folder / "cluster_jobs.py").write_text(JOBS)
-        settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures)}
+        settings = {
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures),
+            "LIPGAN_HOME": str(folder / "home"),
+        }
         self.environment = {**os.environ, **settings, "PYTHONPATH": str(folder)}
         self.log = (folder / "log").open("wb")
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -381,6 +385,59 @@ def test_a_dataset_of_a_cluster_is_that_of_one_machine(
     made = files(tmp_path / "cluster")
     assert made == files(tmp_path / "local")
     assert {"clips/s1/a [ü]/clip.json", "clips/s1/b/mel.npz", "subsets/full.txt"} <= made.keys()
+
+
+def test_the_films_of_a_campaign_come_once_though_a_worker_is_killed_in_the_middle(
+    dask: Dask, tmp_path: Path
+) -> None:
+    import torch
+
+    from lipgan_cli.engine.campaign import CampaignOptions, campaign
+    from lipgan_cli.engine.gan.generator import Generator
+    from lipgan_cli.engine.gan.packing import save_packed
+    from lipgan_cli.engine.media.demo import write_portrait
+    from lipgan_cli.engine.sync import SyncOptions
+
+    torch.manual_seed(10)
+    save_packed(Generator(4).state_dict(), tmp_path / "small.safetensors", {})
+    with wave.open(str(tmp_path / "speech.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 16000))
+    names = [f"m{number}" for number in range(6)]
+    table = tmp_path / "table.csv"
+    table.write_text("id,audio\n" + "".join(f"{name},speech.wav\n" for name in names))
+    film = SyncOptions(
+        write_portrait(tmp_path / "face.png"),
+        table,
+        tmp_path / "out",
+        weights=tmp_path / "small.safetensors",
+        sheet=tmp_path / "out" / "sheet.jpg",
+    )
+    killed: list[int] = []
+
+    def kill_once(step: str, done: float, total: float | None) -> None:
+        if step == "speaking" and done == 1 and not killed:
+            killed.extend(worker_pids(dask)[:1])
+            os.kill(killed[0], signal.SIGKILL)
+
+    made = campaign(CampaignOptions(film, scheduler=dask.address), kill_once)
+    assert killed
+    assert (made.rows, made.made, made.failed) == (6, 6, 0)
+    lines = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert sorted(entry["id"] for entry in entries) == names
+    for entry in entries:
+        film_file = tmp_path / "out" / entry["output"]
+        assert (entry["status"], entry["frames"]) == ("done", 25)
+        assert film_file.stat().st_size == entry["bytes"]
+    again = campaign(CampaignOptions(film, scheduler=dask.address))
+    assert (again.made, again.kept) == (0, 6)
+
+
+def worker_pids(dask: Dask) -> list[int]:
+    """The processes of the workers that are there."""
+    with distributed.Client(dask.address, set_as_default=False) as client:
+        return list(client.run(os.getpid).values())
 
 
 def test_prep_looks_for_the_scheduler_before_it_reads_the_corpus(

@@ -134,7 +134,7 @@ def sync(
         ),
     ] = None,
     cache: Annotated[
-        bool, typer.Option(help="Remember where the faces are, for the next run.")
+        bool, typer.Option(help="Keep faces, speech and shared pieces for the next run.")
     ] = True,
     provenance: marks.Provenance = True,
     sign_cert: marks.SignCert = None,

@@ -73,7 +73,7 @@ AFTERWARDS = {
     "12 dB louder, clipped": ("flac", "-af volume=12dB -sample_fmt s16"),
     "12 dB softer": ("flac", "-af volume=-12dB -sample_fmt s16"),
     "30 dB softer": ("flac", "-af volume=-30dB -sample_fmt s16"),
-    "brought to -16 LUFS": ("flac", "-af loudnorm=I=-16 -ar 48000"),
+    "brought to -16 LUFS": ("flac", "-af loudnorm=I=-16,aresample=48000,asetnsamples=4096"),
     "compressed 4 : 1": ("flac", "-af acompressor=threshold=0.05:ratio=4:makeup=4"),
     "echo": ("flac", "-af aecho=0.8:0.6:60:0.4"),
     "low-pass at 18 kHz": ("flac", "-af lowpass=18000,lowpass=18000"),

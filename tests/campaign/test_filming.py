@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -22,14 +23,18 @@ from hypothesis import strategies as st
 from lipgan_cli.engine.campaign import filming, stage
 from lipgan_cli.engine.campaign.filming import REST_SECONDS, STEP_SECONDS, Filmed, film
 from lipgan_cli.engine.campaign.messages import Message
+from lipgan_cli.engine.campaign.options import CampaignOptions
 from lipgan_cli.engine.campaign.quality import Evidence
 from lipgan_cli.engine.campaign.speaking import RATE, Part
-from lipgan_cli.engine.campaign.stage import Stage
+from lipgan_cli.engine.campaign.stage import Stage, open_stage
 from lipgan_cli.engine.campaign.template import Phrase
+from lipgan_cli.engine.campaign.voices import choose_voice
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.media.audio import read_audio
 from lipgan_cli.engine.media.picture import Frame, luma
-from lipgan_cli.engine.media.video import probe
+from lipgan_cli.engine.media.video import probe, read_frames
+from lipgan_cli.engine.progress import Silent
+from lipgan_cli.engine.sync.options import MarkOptions, SyncOptions
 
 HELLO, BODY, BYE = "Hello {},", "your parcel comes today", "see you, {}"
 RATES = [Fraction(25), Fraction(30000, 1001), Fraction(24), Fraction(32000, 1001), Fraction(5, 2)]
@@ -258,6 +263,44 @@ def test_nobody_sees_or_hears_a_join(studio: Any, suffix: str, codec: str | None
     for k in joins:
         at = round(k * RATE / 25)
         assert heard[at - RATE // 5 : at + RATE // 5].max() < (1e-9 if codec else 2e-3)
+    assert heard.max() > 0.1
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_nobody_sees_or_hears_a_join_of_a_real_recording(grid_dir: Path, tmp_path: Path) -> None:
+    """With the network that is shipped, a voice, and whatever models are installed."""
+    recording = min(grid_dir.glob("test/*/*"))
+    marks = MarkOptions(provenance=False)
+    given = SyncOptions(recording, "-", tmp_path, codec="ffv1", end=1.2, marks=marks)
+    options = CampaignOptions(given, pause_seconds=0.7)
+    on = open_stage(options, choose_voice(None), "a campaign", Silent())
+    output = tmp_path / "m.mkv"
+    one = message(Phrase("Hello Anna,", False), Phrase("your parcel comes", True))
+    make(one, on, output)
+    assert on.speaker is not None
+    fps = on.presenter.footage.clock.fps
+    lead, pieces = filming._laid(on.speaker.parts(one.phrases), fps)
+    joins = [piece.first for piece in pieces[1:]]
+    frames = list(read_frames(probe(output)))
+    places = back_and_forth(on.presenter.footage.clock.frames, lead + len(frames))[lead:]
+    x, y, side = on.presenter.found.film.squares[places[joins[0]]][:3].astype(int)
+    lips = slice(y, y + side // 2), slice(x - side // 3, x + side // 3)
+
+    sound = filming._sounding(pieces, fps)
+    loud = np.abs(sound[: len(frames) * 1920].reshape(-1, 1920)).max(1) > 0
+    near = np.convolve(loud, np.ones(9), "same") > 0
+    pauses = [k for k in range(1, len(frames)) if not near[k - 1 : k + 1].any()]
+    others = [k for k in pauses if k not in joins]
+    assert set(joins) <= set(pauses)
+    assert len(others) >= 10
+    for part in (lips, (slice(None), slice(None))):
+        views = [luma(frame)[part].astype(int) for frame in frames]
+        jump = np.array([0.0, *(np.abs(now - then).mean() for then, now in pairwise(views))])
+        assert max(jump[joins]) <= 1.05 * max(jump[others])
+    heard = np.abs(read_audio(output, 0.0, sample_rate=RATE))
+    for k in joins:
+        at = k * 1920
+        assert heard[at - RATE // 5 : at + RATE // 5].max() == 0
     assert heard.max() > 0.1
 
 

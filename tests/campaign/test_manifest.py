@@ -407,8 +407,8 @@ def test_another_name_of_the_recording_is_no_difference(tmp_path: Path):
 def test_another_campaign_is_refused_with_what_differs(
     tmp_path: Path, other: Mapping[str, object], said: str
 ):
-    with open_folder(tmp_path, HERE, []):
-        pass
+    with open_folder(tmp_path, HERE, []) as folder:
+        folder.manifest.add(failed("a"))
     before = (tmp_path / "campaign.json").read_bytes()
     stranger = dataclasses.replace(HERE, **other)
     for refusing in (check_folder, lambda *given: open_folder(*given).__enter__()):
@@ -420,6 +420,17 @@ def test_another_campaign_is_refused_with_what_differs(
     with open_folder(tmp_path, stranger, [], force=True):
         pass
     check_folder(tmp_path, stranger, [])
+
+
+def test_a_run_that_has_made_nothing_binds_nobody(tmp_path: Path):
+    with open_folder(tmp_path, HERE, []):
+        pass
+    stranger = dataclasses.replace(HERE, presenter="b" * 64)
+    check_folder(tmp_path, stranger, [Path("a.mp4")])
+    with open_folder(tmp_path, stranger, []) as folder:
+        folder.manifest.add(failed("a"))
+    with pytest.raises(InputError, match="is another campaign's"):
+        check_folder(tmp_path, HERE, [])
 
 
 def test_files_of_others_are_not_replaced(tmp_path: Path):

@@ -35,6 +35,7 @@ NOTED = (
     "not marked as made by a model (--no-provenance): where the law asks for marks, such as "
     "Article 50 of the EU AI Act, they are yours to add"
 )
+DOTS = "begins with a dot or ends with a dot or a space"
 VOICE = '''
 """Hums a twentieth of a second for each letter, and cannot say "fail"."""
 import math, struct, sys, wave
@@ -200,7 +201,7 @@ def test_what_is_rejected_is_told(sync: Lipgan, tmp_path: Path, network: Mirror)
 
 def test_a_summary_as_json(sync: Lipgan, tmp_path: Path, hum: Path, network: Mirror) -> None:
     table = write(tmp_path, "id\taudio\na\thum.wav\nb\thum.wav\n", "messages.tsv")
-    ran = sync(table, "--json", "--sheet", tmp_path / "sheet.jpg", "--shard", "1/2")
+    ran = sync(table, "--json", "--sheet", tmp_path / "sheet.jpg", "--limit", 1)
     assert ran.code == 0, ran.stderr
     assert ran.stderr == f"{NOTED}\n"
     told = json.loads(ran.stdout)
@@ -208,13 +209,13 @@ def test_a_summary_as_json(sync: Lipgan, tmp_path: Path, hum: Path, network: Mir
     assert told.pop("speed") == pytest.approx(0.4 / told.pop("elapsed"))
     assert told == {
         "folder": str(tmp_path / "out"),
-        "manifest": str(tmp_path / "out" / "manifest-1-of-2.jsonl"),
-        "rows": 1,
+        "manifest": str(tmp_path / "out" / "manifest.jsonl"),
+        "rows": 2,
         "kept": 0,
         "made": 1,
         "failed": 0,
         "rejected": 0,
-        "left": 0,
+        "left": 1,
         "seconds": 0.4,
         "strays": [],
         "sheet": [str(tmp_path / "sheet.jpg")],
@@ -239,7 +240,7 @@ def test_a_dry_run_tells_what_would_be_made(
     assert told["to be made"] == "40, 0 of which failed before"
     assert told["video"] == "16 s"
     assert re.fullmatch(r"\d+ (s|min), from 3 that were tried", told["expected time"])
-    assert re.fullmatch(r"[\d,]+ MiB", told["expected size"])
+    assert re.fullmatch(r"\d+\.\d MiB", told["expected size"])
     assert re.fullmatch(r"[\d,]+ MiB", told["free on the disk"])
     ran = sync(table, "--dry-run", "--json", "--limit", 1)
     told = json.loads(ran.stdout)
@@ -271,14 +272,15 @@ def test_a_table_comes_on_standard_input(
         monkeypatch.setattr(sys, "stdin", nothing)
         assert refused(sync("-")) == "error: standard input is empty"
     monkeypatch.setattr(sys, "stdin", Piped(b"id,audio\na,b.wav\n"))
-    assert refused(sync("-")) == "error: standard input, line 2: the audio b.wav does not exist"
+    gone = str(tmp_path / "b.wav")
+    assert refused(sync("-")) == f"error: standard input, line 2: the audio {gone!r} does not exist"
     monkeypatch.setattr(sys, "stdin", None)
     assert sync(write(tmp_path, "id,audio\na,hum.wav\n"), "--quiet").code == 0
 
 
 @pytest.mark.parametrize("byte_order_mark", ["", "\ufeff"])
 def test_all_that_is_bad_in_a_table_is_told_at_once_with_its_lines(
-    sync: Lipgan, tmp_path: Path, hum: Path, byte_order_mark: str
+    sync: Lipgan, tmp_path: Path, portrait: Path, hum: Path, byte_order_mark: str
 ) -> None:
     table = write(
         tmp_path,
@@ -298,27 +300,28 @@ def test_all_that_is_bad_in_a_table_is_told_at_once_with_its_lines(
         + f"long,,{'very ' * 1500},,,\n"  # 14
         + "when,hum.wav,,soon,,\n"
         + "back,hum.wav,,2,1,\n"  # 16
-        + "avi,hum.wav,,,,a.avi\n",
+        + "avi,hum.wav,,,,a.avi\n"
+        + "late,hum.wav,,3,,\n",
     )
     before = sorted(tmp_path.iterdir())
     faults = refused(sync(table)).splitlines()
     gone = tmp_path / "gone.wav"
     assert faults == [
-        f"error: {table} has 13 faults:",
+        f"error: {table} has 14 faults:",
         f"line 3: the audio {str(gone)!r} does not exist",
         "line 4: there is neither audio nor text",
         "line 5: the id 'good' is that of line 2 too, capitals or not",
         "line 6: the id '../up' has a '/' in it: it cannot name a file",
         "line 7: the id 'a/b' has a '/' in it: it cannot name a file",
         "line 8: no id",
-        "line 9: the output '../far.mp4' cannot be made: '..' begins with a dot or ends with a "
-        "dot or a space",
+        "line 9: the output '../far.mp4' cannot be made: '..' " + DOTS,
         "line 12: the start 'two' is no number of seconds, such as 2.5",
         "line 13: there are both audio and text: leave one empty",
         "line 14: the text has 7,499 characters: 5,000 are the most",
         "line 15: the start 'soon' is no number of seconds, such as 2.5",
         "line 16: there is nothing from 2 s to 1 s: the start comes first",
         "line 17: the output 'a.avi' does not end in .mp4, .mov, .mkv, .webm",
+        f"line 18: {portrait} has no frame from 3 s to its end",
     ]
     assert sorted(tmp_path.iterdir()) == before
 
@@ -336,7 +339,7 @@ def test_other_bad_tables_are_refused_in_one_line(
     assert "there is nothing in 'name', which --text names" in told("id,name\na,\n", *text)
     assert "is not UTF-8: save it as UTF-8 text" in told("id,text\na,Jürgen\n".encode("latin-1"))
     assert "the row is longer than 100,000 characters" in told("id,text\na," + "word " * 2_000_000)
-    assert told("") == " is empty"
+    assert told("").endswith("t.csv is empty")
     assert told("id,audio\n") == " has no rows"
     assert "there is no column 'id'" in told("name,audio\na,hum.wav\n")
     assert "a quote is opened and never closed" in told('id,text\na,"open\nb,c\n')
@@ -376,13 +379,15 @@ def without_a_face(path: Path) -> Path:
 
 
 def test_a_presenter_without_a_face_is_found_before_anything_is_made(
-    lipgan: Lipgan, tmp_path: Path, hum: Path, network: Mirror
+    lipgan: Lipgan, tmp_path: Path, portrait: Path, hum: Path, network: Mirror
 ) -> None:
     wall = without_a_face(tmp_path / "wall.mp4")
     table = write(tmp_path, "id,audio\na,hum.wav\n")
     ran = lipgan("sync", wall, "--messages", table, "-o", tmp_path / "out", "--quiet")
     assert refused(ran) == f"error: no face found in the 5 frames of {wall}"
     assert made_in(tmp_path / "out") == []
+    ran = lipgan("sync", portrait, "--messages", table, "-o", tmp_path / "out", "--quiet")
+    assert ran.code == 0, ran.stderr  # the folder is nobody's yet
 
 
 def test_the_folder_of_another_campaign_is_left_alone(
@@ -460,6 +465,7 @@ def test_messages_go_with_no_other_speech(
         (("--pause", "11"), "a pause of 11 s"),
         (("--text", "Hello {name"), "a lone { at character 7 of the text"),
         (("--text", "Hello {name}"), "there is no column 'name'"),
+        (("--sheet", "sheet.jpg", "--shard", "1/2"), "--shard and --sheet do not go together"),
         (("--sheet", "sheet.bmp"), "sheet.bmp does not end in .png or .jpg"),
         (("--codec", "vp9", "--crf", "64"), "vp9 has no CRF 64"),
         (("--start", "1", "--end", "0.5"), "there is nothing from 1 s to 0.5 s"),
@@ -562,6 +568,6 @@ def test_long_forecasts_are_told_in_hours(lipgan: Lipgan, asked: list[CampaignOp
         "to be made        1,900, 4 of which failed before\n"
         "video             9,500 s\n"
         "expected time     2.5 h, from 3 that were tried\n"
-        "expected size     3,072 MiB\n"
+        "expected size     3,072.0 MiB\n"
         "free on the disk  1,048,576 MiB\n"
     )

@@ -155,7 +155,10 @@ def test_the_real_network_runs_end_to_end_and_tells_as_json(lipgan, tmp_path, we
         "repeated": 9,
         "cached": False,
         "sheet": None,
+        "signed_by": told["signed_by"],
+        "credentials": None,
     }
+    assert told["signed_by"].startswith("lipgan signer ")
     assert frames_of(output) == 10
 
 

@@ -75,6 +75,32 @@ def test_what_is_on_the_list_is_played(length: int, count: int, fit: Fit) -> Non
     assert numbers(play(Clip(length).read, places)) == places.tolist()
 
 
+@given(
+    lengths=st.lists(st.integers(1, 30), min_size=1, max_size=5),
+    fit=st.sampled_from([Fit.PINGPONG, Fit.LOOP, Fit.FREEZE]),
+    varying=st.booleans(),
+)
+def test_parts_one_after_the_other_are_the_whole(
+    lengths: list[int], fit: Fit, varying: bool
+) -> None:
+    clock = constant(Fraction(25), 20)
+    if varying:
+        clock = Clock(Fraction(20), Fraction(1, 1000), np.cumsum([0, *range(40, 60)]))
+    shown = playlist(clock, Fraction(4), fit)
+    first, ticks = 0, 0
+    for length in lengths:
+        last = min(first + length, len(shown))
+        if first == last:
+            return
+        part = shown.part(first, first + length)
+        for name in ("places", "incoming", "share"):
+            assert np.array_equal(getattr(part, name), getattr(shown, name)[first:last])
+        assert np.array_equal(part.ticks + ticks, shown.ticks[first:last])
+        ticks += part.end
+        assert ticks == (shown.end if last == len(shown) else shown.ticks[last])
+        first = last
+
+
 @given(places=st.lists(st.integers(0, 9), max_size=40))
 def test_any_order_can_be_played(places: list[int]) -> None:
     assert numbers(play(Clip(10).read, np.array(places, np.int64))) == places

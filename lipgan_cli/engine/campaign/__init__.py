@@ -25,6 +25,7 @@ from lipgan_cli.engine.campaign.options import CampaignOptions, CampaignSummary,
 from lipgan_cli.engine.campaign.rows import Job, Outcome, Row, begun, make, make_there
 from lipgan_cli.engine.campaign.sheet import check_pages, draw_sheet, keep_face
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
+from lipgan_cli.engine.campaign.table import Fault, refusal
 from lipgan_cli.engine.campaign.voices import Voice, choose_voice
 from lipgan_cli.engine.cluster import check_scheduler, work_on
 from lipgan_cli.engine.errors import LipganError
@@ -182,6 +183,7 @@ def prepare(
     if options.table is not None:
         require_file(options.table, "the table of messages")
     messages = _read(options, stdin)
+    _check_outputs(messages, options)
     if options.film.sheet is not None:
         check_pages(Path(options.film.sheet), len(messages), options.film.force)
     if options.scheduler is not None:
@@ -236,6 +238,32 @@ def _film_check(options: CampaignOptions) -> Callable[[Message], None]:
         span(footage.info, footage.clock, *message.span)
 
     return check
+
+
+def _check_outputs(messages: Sequence[Message], options: CampaignOptions) -> None:
+    """Check that no film replaces what is read.
+
+    Raises:
+        InputError: it names all that do.
+    """
+    sounds = {message.audio for message in messages if message.audio is not None}
+    read = {_file(path) for path in (Path(options.film.face), *sounds)} - {None}
+    faults = [
+        Fault(message.line, f"the output {message.output} is a file to be read")
+        for message in messages
+        if _file(options.folder / message.output) in read
+    ]
+    if faults:
+        raise refusal("standard input" if options.table is None else str(options.table), faults)
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from others, by whatever name; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _remove(film: Path) -> None:

@@ -83,10 +83,10 @@ def check_folder(
         raise InputError(f"cannot write into {folder}", "choose another folder")
     if force:
         return
-    # A run that has made nothing, with a wrong recording say, binds nobody.
-    if (folder / _IDENTITY).exists() and read_entries(folder):
+    if (folder / _IDENTITY).exists():
         differences = _differences(_read_identity(folder), identity)
-        if differences:
+        # A run that has made nothing, with a wrong recording say, binds nobody.
+        if differences and read_entries(folder):
             raise InputError(f"{folder} is another campaign's: {'; '.join(differences)}", _ANEW)
         return
     taken = [path.name for path in manifests(folder)]
