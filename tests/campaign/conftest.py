@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from lipgan_cli.engine import campaign as engine
-from lipgan_cli.engine.campaign import CampaignOptions, CampaignSummary, rows
+from lipgan_cli.engine.campaign import CampaignOptions, CampaignSummary, prepared, rows
 from lipgan_cli.engine.campaign.manifest import Entry, read_entries
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
 from lipgan_cli.engine.errors import LipganError
@@ -29,6 +29,7 @@ from lipgan_cli.engine.media.audio import HOP, column_count
 from lipgan_cli.engine.media.detectors import Face, HogDetector
 from lipgan_cli.engine.media.picture import Frame, luma
 from lipgan_cli.engine.media.video import probe, read_frames
+from lipgan_cli.engine.metrics import judge
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.sync import SyncOptions, presenter, speech, survey
 from lipgan_cli.engine.sync.options import MarkOptions
@@ -239,6 +240,7 @@ class Remembering(HogDetector):
 
 
 _detector = cache(Remembering)
+_judge = cache(judge.load_judge)
 
 
 def activity(samples: np.ndarray, stopped: Callable[[], bool]) -> np.ndarray:
@@ -254,12 +256,13 @@ def activity(samples: np.ndarray, stopped: Callable[[], bool]) -> np.ndarray:
 def furnish(studio: Studio, patch: pytest.MonkeyPatch) -> None:
     """Let campaigns have a studio's network and voice, and none of the models of others."""
     patch.setattr(survey, "HogDetector", _detector)
+    patch.setattr(judge, "load_judge", _judge)
     patch.setattr(presenter, "installed_landmarks", lambda: None)
     for module in (identity, survey):
         patch.setattr(module, "find_model", lambda name: None)
     patch.setattr(presenter, "_network", lambda *given: studio.network)
     patch.setattr(speech, "activity", activity)
-    for module in (engine, rows):
+    for module in (prepared, rows):
         patch.setattr(module, "choose_voice", lambda *given: studio.voice)
 
 

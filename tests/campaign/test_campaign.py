@@ -21,9 +21,10 @@ import numpy as np
 import pytest
 
 from lipgan_cli.engine import campaign as engine
-from lipgan_cli.engine.campaign import rows, stage
+from lipgan_cli.engine.campaign import making, rows, stage
 from lipgan_cli.engine.campaign.forecast import forecast
 from lipgan_cli.engine.campaign.manifest import Entry, Status, read_entries
+from lipgan_cli.engine.campaign.prepared import prepare
 from lipgan_cli.engine.campaign.rows import Job, make_there
 from lipgan_cli.engine.campaign.shards import Shard
 from lipgan_cli.engine.errors import BusyError, InputError, LipganError
@@ -139,7 +140,7 @@ def test_a_second_run_makes_what_is_missing_or_changed_and_nothing_else(
     before, painted = films(studio.out), len(studio.network.painted)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "open_stage", None)  # nothing to do, nothing to load
+        patch.setattr(making, "open_stage", None)  # nothing to do, nothing to load
         made = studio.run(recording, table)
     assert (made.kept, made.made, made.speed) == (4, 0, None)
     assert films(studio.out) == before
@@ -470,7 +471,7 @@ def test_a_worker_elsewhere_makes_the_same_film(
     monkeypatch.chdir(studio.folder)
     relative = {"output": Path("out"), "cache": False}
     options = studio.options(Path(recording.name), Path(table.name), **relative)
-    told = engine.prepare(options, Silent())
+    told = prepare(options, Silent())
     agenda = told.plan({})
     studio.out.mkdir()
     (studio.folder / "elsewhere").mkdir()

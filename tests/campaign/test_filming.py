@@ -341,10 +341,11 @@ def test_pieces_are_as_if_the_message_had_been_filmed_whole(studio: Any) -> None
 def test_pieces_that_would_not_meet_at_rest_are_filmed_in_one_go(
     studio: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
-    on = studio.stage(studio.recording(120), **options)
+    on = studio.stage(studio.recording(), **options)
     monkeypatch.setattr(filming, "join", None)
-    made = make(spoken("Anna"), on, studio.folder / "m.mp4")
-    parts = on.speaker.parts(spoken("Anna").phrases)
+    one = message(Phrase("Hello Bo,", False), Phrase("it is here", True))
+    made = make(one, on, studio.folder / "m.mp4")
+    parts = on.speaker.parts(one.phrases)
     seconds = sum(len(part.samples) for part in parts) / RATE
     assert made.frames == floor(seconds * 25 + 0.5)
     assert studio.numbers(studio.folder / "m.mp4") == list(range(made.frames))

@@ -26,6 +26,7 @@ from lipgan_cli.engine.campaign.options import CampaignOptions, CampaignSummary,
 from lipgan_cli.engine.campaign.shards import Shard
 from lipgan_cli.engine.media.demo import write_portrait
 from lipgan_cli.engine.media.detectors import HogDetector
+from lipgan_cli.engine.metrics import judge
 from lipgan_cli.engine.sync import SyncOptions, presenter, survey
 from lipgan_cli.engine.sync.options import MarkOptions
 
@@ -49,6 +50,7 @@ with wave.open(sys.argv[1], "wb") as file:
 '''
 
 detector = cache(HogDetector)
+load_judge = cache(judge.load_judge)
 
 
 class Mirror:
@@ -66,6 +68,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Mirror:
     monkeypatch.setattr(presenter, "_network", lambda *given: mirror)
     monkeypatch.setattr(presenter, "installed_landmarks", lambda: None)
     monkeypatch.setattr(survey, "HogDetector", detector)
+    monkeypatch.setattr(judge, "load_judge", load_judge)
     return mirror
 
 

@@ -12,12 +12,11 @@ from typing import BinaryIO
 
 import av
 
-from lipgan_cli.engine.campaign import prepare
 from lipgan_cli.engine.campaign.filming import film
 from lipgan_cli.engine.campaign.manifest import Status, read_entries
 from lipgan_cli.engine.campaign.messages import Message
 from lipgan_cli.engine.campaign.options import CampaignOptions, Forecast
-from lipgan_cli.engine.campaign.rows import Row
+from lipgan_cli.engine.campaign.prepared import Row, prepare
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.media.opening import open_media

@@ -159,7 +159,7 @@ class _Reader:
         if audio and text:
             self._add("there are both audio and text: leave one empty")
         elif audio:
-            path = (self._folder / audio).absolute()
+            path = self._folder / audio
             try:
                 require_file(path, "the audio")
             except InputError as error:

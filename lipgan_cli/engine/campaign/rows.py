@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -12,23 +11,13 @@ from importlib.metadata import version
 from lipgan_cli import __version__
 from lipgan_cli.engine.campaign.filming import Filmed, film
 from lipgan_cli.engine.campaign.manifest import Entry, Status
-from lipgan_cli.engine.campaign.messages import Message
 from lipgan_cli.engine.campaign.options import CampaignOptions
+from lipgan_cli.engine.campaign.prepared import Row
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
 from lipgan_cli.engine.campaign.voices import Voice, choose_voice
 from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.paths import atomic_path
 from lipgan_cli.engine.progress import Silent
-
-
-@dataclass(frozen=True)
-class Row:
-    """A message whose film is to be made, and what it is made of, by hashes."""
-
-    position: int  # in the table, from 0 on
-    message: Message
-    key: str
-    inputs: Mapping[str, str]
 
 
 @dataclass(frozen=True)

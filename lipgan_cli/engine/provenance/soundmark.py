@@ -73,7 +73,7 @@ class Found:
     """A mark that was found in a sound."""
 
     identifier: int  # 32 bits
-    score: float  # share of the band's power that is where the mark says: 1/8 by chance, 0.9 at best
+    score: float  # part of the band's power that is where the mark says: 1/8 by chance, 0.9 at best
     first: float  # seconds of the sound from which on it was found
     last: float  # seconds
     speed: float  # of playback, 1 as it was made
