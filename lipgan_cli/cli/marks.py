@@ -49,7 +49,7 @@ LabelSize = Annotated[
     ),
 ]
 LabelOpacity = Annotated[
-    float, typer.Option("--label-opacity", metavar="A", help="From 0, not seen, to 1.")
+    float, typer.Option("--label-opacity", metavar="A", help="0.5 to 1; fainter cannot be read.")
 ]
 LabelFont = Annotated[
     Path | None,

@@ -158,7 +158,7 @@ def test_what_cannot_be_read_is_refused(label: Label, told: str) -> None:
         label.check()
 
 
-def test_letters_scroll_arabic_only_where_they_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_from_right_to_left_needs_what_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels.features, "check", lambda name: False)
     Label("AI").check()
     with pytest.raises(InputError, match="right to left"):

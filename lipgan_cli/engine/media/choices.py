@@ -61,5 +61,5 @@ DEFAULT_BLEND = Blend.FEATHER
 DEFAULT_CORNER = Corner.BOTTOM_RIGHT
 DEFAULT_DETECTOR = Detector.HOG
 DEFAULT_FIT = Fit.PINGPONG
-DEFAULT_LABEL_SIZE = 0.04  # of the picture's height
-DEFAULT_LABEL_OPACITY = 0.85  # of its letters
+DEFAULT_LABEL_SIZE = 0.05  # of its font, part of the picture's shorter side
+DEFAULT_LABEL_OPACITY = 0.85

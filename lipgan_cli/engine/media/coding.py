@@ -23,6 +23,8 @@ PRESETS = (
 """Of x264 and x265. VP9 knows speeds from 0 to 8 instead."""
 
 AUDIO_BIT_RATE = "192k"
+AUDIO_CUTOFF = "20000"
+"""Hz: of six channels AAC would drop the mark in the sound, which is at 17 kHz."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Coding:
         elif suffix == ".webm":
             options += ["-c:a", "libopus", "-b:a", AUDIO_BIT_RATE]
         else:
-            options += ["-c:a", "aac", "-b:a", AUDIO_BIT_RATE]
+            options += ["-c:a", "aac", "-b:a", AUDIO_BIT_RATE, "-cutoff", AUDIO_CUTOFF]
         return options + (["-movflags", "+faststart"] if suffix in (".mp4", ".mov") else [])
 
     def _picture(self, codec: Codec) -> list[str]:

@@ -66,6 +66,7 @@ class Sound:
     seconds: float  # cut or filled up with silence to this length
     under: Ambience | None = None
     mark: Path | None = None  # mono at 48 kHz, laid under all of it again and again
+    room: float = 1.0  # what the rest is multiplied by, so that nothing clips with the mark
 
 
 class VideoWriter:
@@ -236,6 +237,6 @@ def sound_inputs(sound: Sound) -> list[str]:
         front = "mono|c0=c0" if layout == "mono" else f"{layout}|FL=c0|FR=c0"
         filters += (
             f",aresample={MARKED_RATE}[unmarked];[{number}:0]pan={front}[mark];"
-            f"[unmarked][mark]{MIXED}"
+            f"[unmarked][mark]{MIXED}:weights={sound.room:.6f} 1"
         )
     return [*inputs, "-filter_complex", f"{filters}[sound]"]

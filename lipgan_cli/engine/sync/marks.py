@@ -17,7 +17,7 @@ from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.provenance.credentials import sign
 from lipgan_cli.engine.provenance.identity import Identity, choose_identity
 from lipgan_cli.engine.provenance.origin import Origin, Statement
-from lipgan_cli.engine.provenance.soundmark import RATE, identifier_of, period
+from lipgan_cli.engine.provenance.soundmark import AMPLITUDE, RATE, identifier_of, period
 from lipgan_cli.engine.provenance.tags import tags
 from lipgan_cli.engine.run.generators import BUILT_IN, find_model
 from lipgan_cli.engine.sync.options import SyncOptions
@@ -71,7 +71,7 @@ class FilmMarks:
 
     def lay_under(self, sound: Sound) -> Sound:
         """Return a sound with the mark."""
-        return replace(sound, mark=self.mark)
+        return sound if self.mark is None else replace(sound, mark=self.mark, room=1 - AMPLITUDE)
 
     def sign(self, film: Path, final: Path) -> Path | None:
         """Sign a finished film in place; return the file of its credentials if it is beside it.

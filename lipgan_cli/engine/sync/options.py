@@ -43,7 +43,7 @@ class MarkOptions:
     label: str | None = None  # a text in the picture, or a language's code for its usual text
     label_corner: Corner | str = DEFAULT_CORNER
     label_size: float = DEFAULT_LABEL_SIZE  # of its font, part of the picture's shorter side
-    label_opacity: float = DEFAULT_LABEL_OPACITY  # 0 to 1
+    label_opacity: float = DEFAULT_LABEL_OPACITY  # 0.5 to 1
     label_font: Path | str | None = None  # for what the usual one cannot write
 
     @property
