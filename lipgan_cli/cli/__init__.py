@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from lipgan_cli.cli import cache, console, prep, score, sync, train, verify, weights
-from lipgan_cli.engine.errors import LipganError
+from lipgan_cli.engine.errors import FaultsError, LipganError
 
 INTERRUPTED = 130
 DEBUG = "LIPGAN_DEBUG"
@@ -84,7 +84,8 @@ def run(arguments: Sequence[str]) -> int:
         code = INTERRUPTED
     except LipganError as error:
         _print_traceback_if_asked()
-        console.print_error(error.message, error.hint)
+        more = error.faults if isinstance(error, FaultsError) else ()
+        console.print_error(error.message, error.hint, more)
         code = error.exit_code
     except Exception as error:
         _print_traceback_if_asked()

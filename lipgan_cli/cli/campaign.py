@@ -106,7 +106,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         metavar="N",
-        help="Videos that are made side by side (2).",
+        help="Videos made side by side; by default one for every four cores, 2 to 8.",
     ),
 ]
 Scheduler = Annotated[
@@ -195,11 +195,10 @@ def run(options: CampaignOptions, dry: bool, quiet: bool, json: bool) -> None:
         if not quiet:
             console.print_note(_told(made))
         console.print_result(made.manifest)
-    if made.failed or made.rejected:
-        bad = [f"{made.failed:,} failed"] * bool(made.failed)
-        bad += [f"{made.rejected:,} rejected"] * bool(made.rejected)
+    rejected = made.rejected + made.kept_rejected
+    if made.failed or rejected:
         raise LipganError(
-            f"of {made.made + made.failed + made.rejected:,} messages {' and '.join(bad)}",
+            f"failed: {made.failed:,}, rejected: {rejected:,}, of {made.rows:,} messages",
             f"{made.manifest} says why; the next run tries the failed ones again, "
             "--retry-failed the rejected ones too",
         )
@@ -208,7 +207,7 @@ def run(options: CampaignOptions, dry: bool, quiet: bool, json: bool) -> None:
 def _told(made: CampaignSummary) -> str:
     parts = [f"{made.made:,} of {made.rows:,} messages made"]
     if made.kept:
-        parts += [f"{made.kept:,} were there"]
+        parts += [f"{made.kept:,} there before"]
     if made.left:
         parts += [f"{made.left:,} left"]
     if made.speed is not None:

@@ -74,9 +74,9 @@ def tables(those: Sequence[Table]) -> None:
             print_result(each.note)
 
 
-def print_error(message: str, hint: str = "") -> None:
-    """Print a failure on stderr: what, in one line or a list, and one line that says what to do."""
-    print("error:", "\n".join(map(one_line, message.splitlines())), file=sys.stderr)
+def print_error(message: str, hint: str = "", more: Sequence[str] = ()) -> None:
+    """Print a failure on stderr: what it is, in lines of their own more, and what to do."""
+    print(f"error: {one_line(message)}", *map(one_line, more), sep="\n", file=sys.stderr)
     if hint:
         print(f"hint: {one_line(hint)}", file=sys.stderr)
 

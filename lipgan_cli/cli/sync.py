@@ -286,6 +286,8 @@ def _told(made: SyncSummary) -> str:
         parts += [f"{made.repeated:,} frames shown again"]
     if made.without_face:
         parts += [f"{_length(made.without_face):.2f} s without a face"]
+    if made.own_authority:
+        parts += ["signed by this machine's own authority, which shows changes but no name"]
     return ", ".join(parts)
 
 

@@ -73,7 +73,9 @@ def _rows(found: Verification) -> Iterator[tuple[str, str]]:
         yield from _of_credentials(found.credentials, found.path)
     yield "tag", found.tag or "none"
     if found.sound is None:
-        yield "sound mark", "none"
+        stated = None if found.credentials is None else found.credentials.statement
+        named = stated is not None and stated.sound_mark is not None
+        yield "sound mark", "none, though the credentials name one" if named else "none"
         return
     fits = {True: ", as the credentials say", False: ", not that of the credentials", None: ""}
     sound = found.sound

@@ -1,5 +1,9 @@
 """The one exception tree: what a user can be told in one line."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class LipganError(Exception):
     """A failure with a message for the user and a hint on what to do about it.
@@ -27,3 +31,14 @@ class DivergedError(LipganError):
 
 class BusyError(InputError):
     """Another process holds what this one was to write."""
+
+
+class FaultsError(InputError):
+    """Bad input at several places: the message says where, and each fault has a line."""
+
+    def __init__(self, message: str, faults: Sequence[str], hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "\n".join((self.message, *self.faults))

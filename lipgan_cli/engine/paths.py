@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +19,12 @@ PAUSE = 0.01  # seconds between two tries to hold a folder
 
 
 def home() -> Path:
-    """The folder of datasets, runs and weights: `LIPGAN_HOME`, or the platform's own."""
-    override = os.environ.get("LIPGAN_HOME")
-    return Path(override).expanduser() if override else platformdirs.user_data_path("lipgan")
+    """The folder of datasets, runs and weights: `LIPGAN_HOME`, or the platform's own.
+
+    Raises:
+        InputError: the user has no home.
+    """
+    return _own_folder() or _of_platform(platformdirs.user_data_path)
 
 
 def datasets_dir() -> Path:
@@ -40,9 +43,27 @@ def weights_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """What can be made anew: a folder of its own, so that it can be left out of backups."""
+    """What can be made anew: a folder of its own, so that it can be left out of backups.
+
+    Raises:
+        InputError: the user has no home.
+    """
+    own = _own_folder()
+    return own / "cache" if own else _of_platform(platformdirs.user_cache_path)
+
+
+def _own_folder() -> Path | None:
     override = os.environ.get("LIPGAN_HOME")
-    return home() / "cache" if override else platformdirs.user_cache_path("lipgan")
+    return Path(override).expanduser() if override else None
+
+
+def _of_platform(folder: Callable[[str], Path]) -> Path:
+    try:
+        return folder("lipgan")
+    except RuntimeError as error:
+        raise InputError(
+            f"no folder of yours is known: {error}", "set LIPGAN_HOME to one"
+        ) from error
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -31,7 +30,7 @@ from lipgan_cli.engine.data.shelf import ClipOffset, LeftOut, Stored
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.paths import datasets_dir, locked
 from lipgan_cli.engine.progress import Progress
-from lipgan_cli.engine.workers import Failed, work
+from lipgan_cli.engine.workers import Failed, cores, work
 
 
 @dataclass(frozen=True)
@@ -196,13 +195,7 @@ def _limit(request: PrepareRequest, about: dict[str, Any]) -> float | None:
 
 
 def _processes(request: PrepareRequest) -> int:
-    return request.processes or _cores()
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return request.processes or cores()
 
 
 def _stamp(
@@ -231,7 +224,7 @@ def _stamp(
 
     with (
         progress.task("Reading the corpus", len(sources), "files") as bar,
-        ThreadPoolExecutor(_cores()) as threads,
+        ThreadPoolExecutor(cores()) as threads,
     ):
         for source, result in zip(sources, threads.map(stamp, sources), strict=True):
             if isinstance(result, Stamp):

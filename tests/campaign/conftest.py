@@ -189,8 +189,8 @@ class Studio:
         given = {"output": self.out, "preset": "ultrafast", **film}
         if given.get("codec") in ("ffv1", "vp9"):
             del given["preset"]
-        marks = MarkOptions(provenance=False)
-        return CampaignOptions(SyncOptions(face, table, marks=marks, **given), **options)
+        given.setdefault("marks", MarkOptions(provenance=False))  # they have tests of their own
+        return CampaignOptions(SyncOptions(face, table, **given), **options)
 
     def stage(self, face: Path, **options: Any) -> Stage:
         """Return a stage on which messages can be filmed one by one."""

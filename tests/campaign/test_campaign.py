@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from lipgan_cli.engine import campaign as engine
+from lipgan_cli.engine.cache import content_hash
 from lipgan_cli.engine.campaign import making, rows, stage
 from lipgan_cli.engine.campaign.forecast import forecast
 from lipgan_cli.engine.campaign.manifest import Entry, Status, read_entries
@@ -30,6 +31,9 @@ from lipgan_cli.engine.campaign.shards import Shard
 from lipgan_cli.engine.errors import BusyError, InputError, LipganError
 from lipgan_cli.engine.media.video import probe
 from lipgan_cli.engine.progress import Silent
+from lipgan_cli.engine.provenance import soundmark
+from lipgan_cli.engine.provenance.verification import Verdict, verify
+from lipgan_cli.engine.sync.options import MarkOptions
 
 TEXT = "Hello {name}, your parcel comes."
 
@@ -480,7 +484,8 @@ def test_a_worker_elsewhere_makes_the_same_film(
     own = rows.open_stage
     monkeypatch.setattr(rows, "open_stage", lambda *given: (opened.append(1), own(*given))[1])
     rows._stage.cache_clear()
-    outcomes = [make_there(Job(row, told.options, told.hash)) for row in told.rows(agenda)]
+    name = None if told.voice is None else told.voice.name
+    outcomes = [make_there(Job(row, told.options, told.hash, name)) for row in told.rows(agenda)]
     rows._stage.cache_clear()
     assert [outcome.entry.error for outcome in outcomes] == ["", ""]
     assert len(opened) == 1  # the second row finds the stage as it was left
@@ -539,7 +544,7 @@ def test_outputs_that_would_replace_what_is_read_are_refused(studio: Any) -> Non
     for options in ({}, {"force": True}):
         with pytest.raises(InputError) as raised:
             studio.run(inside, table, **options)
-        assert raised.value.message.splitlines()[1:] == [
+        assert str(raised.value).splitlines()[1:] == [
             "line 2: the output presenter.mp4 is a file to be read",
             "line 4: the output sound.mp4 is a file to be read",
         ]
@@ -563,7 +568,7 @@ def test_parts_and_containers_that_cannot_be_are_told_with_their_lines(studio: A
     recording = studio.recording()
     with pytest.raises(InputError) as raised:
         studio.run(recording, table, codec="h264")
-    assert raised.value.message.splitlines() == [
+    assert str(raised.value).splitlines() == [
         f"{table} has 2 faults:",
         f"line 3: {recording} has no frame from 2.4 s to its end",
         "line 4: .webm cannot hold h264",
@@ -650,3 +655,27 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_made(
             ask(studio.options(recording, table, **options))
         assert raised.value.hint
     assert sorted(studio.folder.iterdir()) == before
+
+
+def test_every_film_is_marked_whole_or_in_pieces(studio: Any) -> None:
+    """A label is in shared pieces too; credentials and the mark in the sound are a film's own."""
+    consent = studio.folder / "consent.txt"
+    consent.write_text("yes")
+    table = studio.table([{"id": "anna", "name": "Anna"}, {"id": "bo", "name": "Bo"}])
+    made = studio.run(
+        studio.recording(),
+        table,
+        template="Hello {name}! A body that all of them have in common.",
+        marks=MarkOptions(consent=consent, label="de"),
+    )
+    assert (made.made, made.failed) == (2, 0)
+    numbers = set()
+    for name in ("anna.mp4", "bo.mp4"):
+        found = verify(studio.out / name, listen=soundmark.find)
+        assert (found.verdict, found.sound_fits) == (Verdict.OWN, True)
+        assert found.tag is not None
+        assert found.credentials is not None
+        assert found.credentials.statement is not None
+        assert found.credentials.statement.consent_sha256 == content_hash(consent)
+        numbers.add(found.credentials.statement.sound_mark)
+    assert len(numbers) == 2

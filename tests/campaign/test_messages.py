@@ -43,7 +43,7 @@ def faults(read, folder):
         with pytest.raises(InputError) as caught:
             read(*lines, template=template)
         assert caught.value.hint == "mend the table and run it again"
-        head, *found = caught.value.message.splitlines()
+        head, *found = str(caught.value).splitlines()
         if found:
             assert head == f"{folder / 'messages.csv'} has {len(found)} faults:"
             return found
@@ -197,7 +197,7 @@ def test_fields_that_json_lacks(folder):
     table.write_text('{"id": 1, "name": "Ann"}\n{"name": "Bob"}\n{"id": 3}\n[]\n', "utf-8")
     with pytest.raises(InputError) as caught:
         read_messages(table, None, "Hello {name}, {day}")
-    assert caught.value.message.splitlines()[1:] == [
+    assert str(caught.value).splitlines()[1:] == [
         "there is no column 'day', which --text names: the columns are 'id', 'name'",
         "line 2: no id",
         "line 3: there is nothing in 'name', which --text names",
@@ -223,7 +223,7 @@ def test_a_text_in_the_wrong_column_makes_no_long_message(faults):
 def test_many_faults_are_counted(faults, read):
     with pytest.raises(InputError) as caught:
         read("id,text", *(f"{number}," for number in range(1000)))
-    head, *found = caught.value.message.splitlines()
+    head, *found = str(caught.value).splitlines()
     assert head.endswith("has 1,000 faults:")
     assert found[0] == "line 2: there is neither audio nor text"
     assert found[20:] == ["and 980 more"]

@@ -141,7 +141,7 @@ def test_the_manifest_is_the_result_and_the_rest_is_talk(
     ran = sync(write(tmp_path, "id,audio\na,hum.wav\nd,hum.wav\ne,hum.wav\n"), "--limit", 1)
     assert ran.code == 0
     assert re.fullmatch(
-        r"1 of 3 messages made, 1 were there, 1 left, 0 s of video in \d+ s, \S+ times real time, "
+        r"1 of 3 messages made, 1 there before, 1 left, 0 s of video in \d+ s, \S+ times real time, "
         "1 videos in the folder are of no row any more",
         ran.stderr.splitlines()[1],
     )
@@ -176,14 +176,14 @@ def test_what_failed_is_told_and_the_run_with_it(
     assert failed.startswith("b: the voice ")
     assert failed.endswith("ended with exit code 1, at 'fail here': no such word")
     assert told.startswith("1 of 2 messages made, 0 s of video in ")
-    assert error == "error: of 2 messages 1 failed"
+    assert error == "error: failed: 1, rejected: 0, of 2 messages"
     assert hint == (
         f"hint: {manifest} says why; the next run tries the failed ones again, "
         "--retry-failed the rejected ones too"
     )
     ran = sync(table, "--tts", voice, "--retry-failed", "--quiet")
     assert (ran.code, ran.stdout) == (1, f"{manifest}\n")
-    assert ran.stderr.splitlines()[0] == "error: of 1 messages 1 failed"
+    assert ran.stderr.splitlines()[0] == "error: failed: 1, rejected: 0, of 1 messages"
 
 
 def test_what_is_rejected_is_told(sync: Lipgan, tmp_path: Path, network: Mirror) -> None:
@@ -194,7 +194,7 @@ def test_what_is_rejected_is_told(sync: Lipgan, tmp_path: Path, network: Mirror)
     table = write(tmp_path, "id,audio\na,long.wav\n")
     ran = sync(table, "--min-sync", 1, "--quiet")
     assert ran.code == 1
-    assert ran.stderr.splitlines()[0] == "error: of 1 messages 1 rejected"
+    assert ran.stderr.splitlines()[0] == "error: failed: 0, rejected: 1, of 1 messages"
     assert made_in(tmp_path / "out") == ["a.mp4"]
     ran = sync(table, "--quiet", "--min-sync", 1)
     assert ran.code == 0  # nothing was to be made
@@ -215,6 +215,7 @@ def test_a_summary_as_json(sync: Lipgan, tmp_path: Path, hum: Path, network: Mir
         "manifest": str(tmp_path / "out" / "manifest.jsonl"),
         "rows": 2,
         "kept": 0,
+        "kept_rejected": 0,
         "made": 1,
         "failed": 0,
         "rejected": 0,
@@ -531,7 +532,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[CampaignOptions]]:
 
     def campaign(options: CampaignOptions, progress: object, stdin: object) -> CampaignSummary:
         asked.append(options)
-        return CampaignSummary(out, out / "m", 3, 0, 1, 1, 1, 0, 0.5, 2.0, 1.0, 0.25, (), ())
+        return CampaignSummary(out, out / "m", 3, 0, 0, 1, 1, 1, 0, 0.5, 2.0, 1.0, 0.25, (), ())
 
     def forecast(options: CampaignOptions, progress: object, stdin: object) -> Forecast:
         asked.append(options)
@@ -549,7 +550,7 @@ def test_every_option_reaches_the_engine(lipgan: Lipgan, asked: list[CampaignOpt
         "--loudness", -20, "--pause", 0.7, "--min-sync", 0.2, "--limit", 5, "--retry-failed",
         "--shard", "2/8", "--workers", 3, "--scheduler", "tcp://x:1", "--crf", 20, "--force",
         "--no-provenance", "--sheet", "s.png")  # fmt: skip
-    assert ran.stderr.splitlines()[-2] == "error: of 3 messages 1 failed and 1 rejected"
+    assert ran.stderr.splitlines()[-2] == "error: failed: 1, rejected: 1, of 3 messages"
     film = SyncOptions(Path("face.mp4"), Path("t.csv"), Path("o"))
     assert asked[0] == CampaignOptions(film)
     assert asked[1] == CampaignOptions(

@@ -23,7 +23,6 @@ from PIL import Image
 
 from lipgan_cli.engine.media.demo import SPEECH, write_portrait
 from lipgan_cli.engine.media.detectors import HogDetector
-from lipgan_cli.engine.provenance.authority import own_signer
 from lipgan_cli.engine.sync import presenter, survey
 
 detector = cache(HogDetector)
@@ -65,12 +64,6 @@ def animator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presenter, "_network", lambda *given: Mirror())
     monkeypatch.setattr(presenter, "installed_landmarks", lambda: None)
     monkeypatch.setattr(survey, "HogDetector", detector)
-
-
-@pytest.fixture(autouse=True)
-def authority(home: Path) -> None:
-    """This machine's own authority, of whose making the first run tells."""
-    own_signer()
 
 
 def write_wav(path: Path, seconds: float) -> Path:
@@ -155,7 +148,9 @@ def test_the_real_network_runs_end_to_end_and_tells_as_json(lipgan, tmp_path, we
         "repeated": 9,
         "cached": False,
         "sheet": None,
+        "provenance": True,
         "signed_by": told["signed_by"],
+        "own_authority": True,
         "credentials": None,
     }
     assert told["signed_by"].startswith("lipgan signer ")

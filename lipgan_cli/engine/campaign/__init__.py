@@ -6,6 +6,8 @@ the manifest keeps what became of each.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -18,8 +20,12 @@ from lipgan_cli.engine.campaign.manifest import Entry, Status
 from lipgan_cli.engine.campaign.options import CampaignOptions, CampaignSummary
 from lipgan_cli.engine.campaign.prepared import Campaign, prepare
 from lipgan_cli.engine.campaign.sheet import draw_sheet, keep_face
+from lipgan_cli.engine.errors import LipganError
 from lipgan_cli.engine.progress import Listener, Progress, listening
 from lipgan_cli.engine.provenance.sidecar import embeds, sidecar_of
+
+LEAST_FREE = 32 << 20
+"""Bytes on a disk below which a failure is the disk's."""
 
 __all__ = ["CampaignOptions", "CampaignSummary", "campaign"]
 
@@ -59,6 +65,8 @@ def campaign(
             closing(outcomes),
         ):
             for row, outcome in outcomes:
+                if outcome.entry.status is Status.FAILED:
+                    _check_disk(folder, outcome.entry.error)
                 held.manifest.add(outcome.entry)
                 tally.add(outcome.entry)
                 if outcome.entry.error:
@@ -76,6 +84,7 @@ def campaign(
         manifest=folder / manifest_name(options.shard),
         rows=len(agenda.todo) + len(agenda.left) + len(agenda.kept),
         kept=len(agenda.kept),
+        kept_rejected=sum(1 for entry in agenda.kept.values() if entry.status is Status.REJECTED),
         made=tally.count[Status.DONE],
         failed=tally.count[Status.FAILED],
         rejected=tally.count[Status.REJECTED],
@@ -96,6 +105,19 @@ def _draw(told: Campaign, entries: Mapping[int, Entry], progress: Progress) -> t
         return ()
     ids = [message.id for message in told.messages]
     return draw_sheet(Path(path), told.options.folder, ids, entries, progress)
+
+
+def _check_disk(folder: Path, said: str) -> None:
+    """Go on after a failure, unless it is one that all other rows would share.
+
+    Raises:
+        LipganError: the disk is full.
+    """
+    for place in (folder, Path(tempfile.gettempdir())):
+        if shutil.disk_usage(place).free < LEAST_FREE:
+            raise LipganError(
+                f"there is no room left in {place}: {said}", "make room and run it again"
+            )
 
 
 def _remove(film: Path) -> None:

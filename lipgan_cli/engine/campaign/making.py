@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lipgan_cli.engine.campaign.prepared import Campaign, Row
-from lipgan_cli.engine.campaign.rows import Job, Outcome, begun, make, make_there
+from lipgan_cli.engine.campaign.rows import Job, Outcome, Unable, begun, make, make_there
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
 from lipgan_cli.engine.campaign.voices import Voice
 from lipgan_cli.engine.cluster import work_on
@@ -22,10 +22,12 @@ from lipgan_cli.engine.sync import footage_of
 from lipgan_cli.engine.sync.marks import tell
 from lipgan_cli.engine.sync.options import SyncOptions
 from lipgan_cli.engine.sync.survey import find_speaker
-from lipgan_cli.engine.workers import Failed
+from lipgan_cli.engine.workers import Failed, cores
 
-SIDE_BY_SIDE = 2
-"""Films made at once on one machine: while one waits for its encoder, the other is painted."""
+FEWEST, MOST = 2, 8
+"""Films made at once on one machine: while one waits for its encoder, another is painted."""
+CORES = 4
+"""Of a machine, for each film that is made at once."""
 EASY = "1, 2, 3"
 """What a voice of any language can speak."""
 
@@ -47,6 +49,8 @@ def making(
         return
     if told.options.scheduler is not None:
         _find_face(told.options.film, progress)
+        if not told.options.film.marks.provenance:
+            tell(None, progress)
         began = time.monotonic()
         yield _made_there(told, rows), lambda: began
         return
@@ -103,7 +107,7 @@ def _nothing() -> Outcomes:
 
 def _made_here(rows: Sequence[Row], stage: Stage) -> Outcomes:
     """Yield the rows with their outcomes as they are finished, a few at a time."""
-    side_by_side = stage.options.workers or SIDE_BY_SIDE
+    side_by_side = stage.options.workers or min(MOST, max(FEWEST, cores() // CORES))
     waiting = iter(rows)
     with ThreadPoolExecutor(side_by_side, "film") as pool:
         at_work: dict[Future[Outcome], Row] = {}
@@ -123,11 +127,19 @@ def _made_here(rows: Sequence[Row], stage: Stage) -> Outcomes:
 def _made_there(told: Campaign, rows: Sequence[Row]) -> Outcomes:
     """Yield the rows with their outcomes as the workers of a cluster finish them."""
     options = told.options
-    jobs = (Job(row, options, told.hash) for row in rows)
-    inputs = [Path(options.film.face)]
+    voice = None if told.voice is None else told.voice.name
+    jobs = (Job(row, options, told.hash, voice) for row in rows)
+    film, marks = options.film, options.film.marks
+    files = (film.face, film.weights, marks.sign_cert, marks.sign_key, marks.consent)
+    inputs = [Path(path) for path in (*files, marks.label_font) if path is not None]
     made = work_on(str(options.scheduler), make_there, jobs, options.folder, inputs)
     with closing(made):
         for job, outcome in made:
+            if isinstance(outcome, Unable):
+                raise LipganError(
+                    f"the worker at {outcome.host} can make no film: {outcome.reason}",
+                    "mend it or end it, and run the same command again",
+                )
             if isinstance(outcome, Failed):
                 yield job.row, Outcome(replace(begun(job.row), error=outcome.reason))
             else:

@@ -32,7 +32,7 @@ class CampaignOptions:
         limit: rows to make at most.
         retry_failed: make again what has failed or was rejected, and nothing else.
         shard: the share of the rows to make.
-        workers: films made side by side; None: as the machine allows.
+        workers: films made side by side; None: one for every four cores, two at least.
         scheduler: address of a Dask scheduler, whose workers make the films.
     """
 
@@ -68,6 +68,7 @@ class CampaignSummary:
     manifest: Path
     rows: int  # of the table, or of the shard
     kept: int  # whose films had been made before
+    kept_rejected: int  # of these, though the gate is against them
     made: int
     failed: int
     rejected: int  # made, and below the least confidence
@@ -112,6 +113,10 @@ def check_numbers(options: CampaignOptions) -> None:
     if options.retry_failed and options.film.force:
         raise InputError(
             "--retry-failed and --force do not go together", "--force makes all rows again"
+        )
+    if options.workers is not None and options.scheduler is not None:
+        raise InputError(
+            "--workers and --scheduler do not go together", "a cluster has its own workers"
         )
     if options.workers is not None and options.workers < 1:
         raise InputError(f"{options.workers} workers", "give 1 or more")

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from lipgan_cli.engine.campaign.agenda import Agenda, Wanted, plan
 from lipgan_cli.engine.campaign.folder import Identity, check_folder
-from lipgan_cli.engine.campaign.inputs import hash_of, identity_of, key_of, sounds
+from lipgan_cli.engine.campaign.inputs import hash_of, identity_of, key_of, sounds, weights_of
 from lipgan_cli.engine.campaign.manifest import Entry
 from lipgan_cli.engine.campaign.messages import Message, read_messages
 from lipgan_cli.engine.campaign.options import CampaignOptions, check_numbers
@@ -23,7 +23,7 @@ from lipgan_cli.engine.media.footage import span
 from lipgan_cli.engine.media.people import parse
 from lipgan_cli.engine.paths import require_file
 from lipgan_cli.engine.progress import Progress
-from lipgan_cli.engine.run.generators import find_model
+from lipgan_cli.engine.run.generators import BUILT_IN
 from lipgan_cli.engine.sync import footage_of
 from lipgan_cli.engine.sync.options import check_face
 
@@ -123,16 +123,28 @@ def prepare(
 
 def _absolute(options: CampaignOptions) -> CampaignOptions:
     """Return the options with paths that mean the same everywhere."""
-    film = options.film
+    film, marks = options.film, options.film.marks
     person = parse(film.person)
+    weights = weights_of(options)
     film = replace(
         film,
         face=Path(film.face).absolute(),
         output=Path(film.output).absolute(),
-        weights=None if film.weights is None else find_model(film.weights).absolute(),
+        weights=None if weights == BUILT_IN else weights.absolute(),
         person=str(person.absolute()) if isinstance(person, Path) else film.person,
+        marks=replace(
+            marks,
+            sign_cert=_whole(marks.sign_cert),
+            sign_key=_whole(marks.sign_key),
+            consent=_whole(marks.consent),
+            label_font=_whole(marks.label_font),
+        ),
     )
     return replace(options, film=film)
+
+
+def _whole(path: Path | str | None) -> Path | None:
+    return None if path is None else Path(path).absolute()
 
 
 def _read(options: CampaignOptions, stdin: BinaryIO | None) -> tuple[Message, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import socket
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -108,15 +109,32 @@ class Job:
     row: Row
     options: CampaignOptions
     identity: str
+    voice: str | None  # its name; None where no row has a text
 
 
-def make_there(job: Job) -> Outcome:
+@dataclass(frozen=True)
+class Unable:
+    """What a worker says that cannot make any film."""
+
+    host: str
+    reason: str
+
+
+def make_there(job: Job) -> Outcome | Unable:
     """Make the film of a row in a worker of a cluster, which keeps its stage for the next one."""
     options = replace(job.options, limit=None, shard=None, retry_failed=False)
-    return make(job.row, _stage(options, job.identity, job.row.message.audio is None))
+    try:
+        stage = _stage(options, job.identity, job.voice)
+    except Exception as error:  # no row's fault
+        return Unable(socket.gethostname(), _told(error))
+    return make(job.row, stage)
 
 
 @lru_cache(maxsize=1)
-def _stage(options: CampaignOptions, identity: str, speaks: bool) -> Stage:
-    voice: Voice | None = choose_voice(options.tts, options.voice) if speaks else None
+def _stage(options: CampaignOptions, identity: str, name: str | None) -> Stage:
+    voice: Voice | None = None
+    if name is not None:
+        voice = choose_voice(options.tts, options.voice)
+        if voice.name != name:
+            raise LipganError(f"its voice is {voice.name}, not {name}")
     return open_stage(options, voice, identity, Silent())

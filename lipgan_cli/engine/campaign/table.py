@@ -13,7 +13,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.errors import FaultsError, InputError
 from lipgan_cli.engine.paths import require_file
 
 LARGEST_TABLE_BYTES = 1_000_000_000
@@ -104,7 +104,7 @@ def refusal(name: str, faults: Iterable[Fault]) -> InputError:
         return InputError(f"{name}{', ' if found[0].line else ': '}{texts[0]}", hint)
     more = len(texts) - MOST_FAULTS_SHOWN
     shown = texts[:MOST_FAULTS_SHOWN] + ([f"and {more:,} more"] if more > 0 else [])
-    return InputError("\n".join([f"{name} has {len(texts):,} faults:", *shown]), hint)
+    return FaultsError(f"{name} has {len(texts):,} faults:", shown, hint)
 
 
 def quoted(text: str, longest: int = 60) -> str:

@@ -13,13 +13,13 @@ from cryptography import x509
 
 from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.provenance import certificates, library
-from lipgan_cli.engine.provenance.authority import own_authority, own_signer
+from lipgan_cli.engine.provenance.authority import own_signer
 from lipgan_cli.engine.provenance.certificates import PrivateKey
 
 CERTIFICATE_VARIABLE = "LIPGAN_SIGN_CERT"
 KEY_VARIABLE = "LIPGAN_SIGN_KEY"
 WORTH = (
-    "signed by this machine's own authority: shows whether the video was changed, not who made it "
+    "signed by this machine's own authority: it shows whether a video was changed, not who made it "
     "(--sign-cert and --sign-key take a certificate that others know)"
 )
 
@@ -53,11 +53,8 @@ def choose_identity(certificate: Path | None = None, key: Path | None = None) ->
     if certificate is None and key is None:
         certificate, key = _named(CERTIFICATE_VARIABLE), _named(KEY_VARIABLE)
     if certificate is None and key is None:
-        first = own_authority() is None
         own = own_signer()
-        # Told once, and not with every film.
-        notes = [WORTH] if first else []
-        return _identity([own.certificate], own.key, (own.path, own.path), notes, own=True)
+        return _identity([own.certificate], own.key, (own.path, own.path), own=True)
     if certificate is None or key is None:
         missing = "certificate" if certificate is None else "key"
         raise InputError(
@@ -67,7 +64,7 @@ def choose_identity(certificate: Path | None = None, key: Path | None = None) ->
     chain = certificates.read_certificates(certificate)
     private = certificates.read_key(key)
     certificates.check_pair(chain, private, (certificate, key))
-    return _identity(chain, private, (certificate, key), [], own=False)
+    return _identity(chain, private, (certificate, key), own=False)
 
 
 def _named(variable: str) -> Path | None:
@@ -79,11 +76,11 @@ def _identity(
     chain: Sequence[x509.Certificate],
     key: PrivateKey,
     names: tuple[Path, Path],
-    notes: list[str],
     own: bool,
 ) -> Identity:
+    notes = []
     if certificates.seen_by_others(names[1]):
-        notes = [*notes, f"other users of this machine can read the key {names[1]}: chmod 600 it"]
+        notes.append(f"other users of this machine can read the key {names[1]}: chmod 600 it")
     # The root is what others trust or do not; it does not belong into the signature.
     told = [chain[0], *(one for one in chain[1:] if not certificates.is_self_signed(one))]
     identity = Identity(

@@ -74,8 +74,8 @@ def sync(options: SyncOptions, progress: Progress | Listener | None = None) -> S
     credentials = write(job, options, sheet, listener, marks)
     if sheet is not None:
         sheet.save(Path(str(options.sheet)), options.force)
-    tell(marks, listener)
-    return _summary(job, options, None if marks is None else marks.identity.name, credentials)
+    tell(marks, listener, worth=False)  # the summary has it
+    return _summary(job, options, marks, credentials)
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,7 +290,7 @@ def cut_times(job: Job) -> tuple[float, ...]:
 
 
 def _summary(
-    job: Job, options: SyncOptions, signed_by: str | None, credentials: Path | None
+    job: Job, options: SyncOptions, marks: Marks | None, credentials: Path | None
 ) -> SyncSummary:
     info = job.footage.info
     elapsed = job.watch.elapsed
@@ -310,7 +310,9 @@ def _summary(
         repeated=job.repeated,
         cached=job.presenter.found.cached,
         sheet=None if options.sheet is None else Path(options.sheet),
-        signed_by=signed_by,
+        provenance=marks is not None,
+        signed_by=None if marks is None else marks.identity.name,
+        own_authority=marks is not None and marks.identity.own,
         credentials=credentials,
         elapsed=elapsed,
         first_frame=job.watch.first_frame,

@@ -15,8 +15,9 @@ from lipgan_cli.engine.cache import content_hash
 from lipgan_cli.engine.media.writer import NO_TAGS, Sound
 from lipgan_cli.engine.progress import Progress
 from lipgan_cli.engine.provenance.credentials import sign
-from lipgan_cli.engine.provenance.identity import Identity, choose_identity
+from lipgan_cli.engine.provenance.identity import WORTH, Identity, choose_identity
 from lipgan_cli.engine.provenance.origin import Origin, Statement
+from lipgan_cli.engine.provenance.sidecar import embeds, sidecar_of
 from lipgan_cli.engine.provenance.soundmark import AMPLITUDE, RATE, identifier_of, period
 from lipgan_cli.engine.provenance.tags import tags
 from lipgan_cli.engine.run.generators import BUILT_IN, find_model
@@ -80,6 +81,8 @@ class FilmMarks:
             LipganError: it cannot be written.
         """
         if self.identity is None or self.origin is None:
+            if not embeds(final):  # those of a film that this one replaces
+                sidecar_of(final).unlink(missing_ok=True)
             return None
         return sign(film, final, self.origin, self.identity)
 
@@ -101,10 +104,15 @@ def marked(marks: Marks | None, speech: Path) -> Iterator[FilmMarks]:
         yield FilmMarks(marks.identity, Origin(stated, marks.face, speech), path)
 
 
-def tell(marks: Marks | None, progress: Progress) -> None:
-    """Tell what the user should know of the marks of films that have been made."""
-    for note in (NOT_MARKED,) if marks is None else marks.identity.notes:
+def tell(marks: Marks | None, progress: Progress, worth: bool = True) -> None:
+    """Tell what the user should know of the marks of films; worth: of the own authority, too."""
+    if marks is None:
+        progress.note(NOT_MARKED)
+        return
+    for note in marks.identity.notes:
         progress.note(note)
+    if worth and marks.identity.own:
+        progress.note(WORTH)
 
 
 def choose_marks(options: SyncOptions) -> Marks | None:

@@ -122,7 +122,9 @@ class SyncSummary:
     repeated: int  # frames that show a frame of the face video again
     cached: bool  # whether the faces had been found by an earlier run
     sheet: Path | None
-    signed_by: str | None  # whom the certificate names; None: without any mark
+    provenance: bool  # whether it is marked
+    signed_by: str | None  # whom the certificate names
+    own_authority: bool  # this machine's own one vouches for that name, and no other
     credentials: Path | None  # of a container that has no place for them
     elapsed: float  # seconds
     first_frame: float  # seconds until it was finished
@@ -157,9 +159,23 @@ def check_face(options: SyncOptions) -> None:
         if what != SPEECH:
             require_file(path, what)
     _check_numbers(options)
-    label = options.marks.drawn
+    _check_marks(options.marks)
+
+
+def _check_marks(marks: MarkOptions) -> None:
+    label = marks.drawn
     if label is not None:
         label.check()
+    elif marks.label_font is not None:
+        raise InputError("there is a font, and no label to write", "give --label too")
+    unused = {
+        "--consent": marks.consent,
+        "--sign-cert": marks.sign_cert,
+        "--sign-key": marks.sign_key,
+    }
+    for name, value in unused.items():
+        if value is not None and not marks.provenance:
+            raise InputError(f"{name} and --no-provenance do not go together", "leave out one")
 
 
 def check_outputs(options: SyncOptions, outputs: Sequence[Path]) -> None:
