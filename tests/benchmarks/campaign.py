@@ -2,9 +2,10 @@
 
 A presenter of 1280x720 at 25 fps, 10 s, says MESSAGES (100) messages of 5 s: first each a sound of
 its own, then a text in which one phrase of some 4 s is the same in all (with espeak-ng, where it is
-installed), then a few of the first as separate runs of `lipgan sync`. At last comes the memory: a
-small presenter of 2 s and 1,000 messages of half a second, beside 100 of them; `--no-memory` leaves
-them out. All are processes of their own, with a cache of their own.
+installed), then the same texts with nothing shared, then a few of the first as separate runs of
+`lipgan sync`. At last comes the memory: a small presenter of 2 s, a narrow network, and 1,000 texts
+with a shared phrase, beside 100 of them; `--no-memory` leaves them out, `--memory` all else.
+All are processes of their own, with a cache of their own.
 """
 
 from __future__ import annotations
@@ -21,42 +22,58 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import cv2
+from imageio_ffmpeg import get_ffmpeg_exe
 from sync import make_clip, make_speech
 
-from lipgan_cli.engine.media.demo import write_portrait
+from lipgan_cli.engine.gan.generator import Generator
+from lipgan_cli.engine.gan.packing import save_packed
 
 SECONDS = 5
 SEPARATE = 4
 NAMES = ("Anna", "Bob", "Clara", "David", "Emma", "Frank", "Greta", "Henry", "Ida", "Jonas")
-TEXT = "Hello {name}, your parcel has left our house and will be with you in a few days from now."
+TEXT = "Hello {name}! Your parcel has left our house, and will be with you in a few days from now."
 
 
 def main() -> None:
     """Print the figures."""
     counts = [int(word) for word in sys.argv[1:] if word.isdecimal()] or [100]
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         os.environ["LIPGAN_HOME"] = str(folder / "home")
-        face = make_clip(folder / "presenter.mp4", 10)
-        sounds = [
-            make_speech(folder / f"{k}.wav", SECONDS, pitch=100 + k % 60) for k in range(counts[0])
-        ]
-        report(
-            "sounds", face, table(folder, ("audio",), ([sound.name] for sound in sounds)), folder
-        )
-        if shutil.which("espeak-ng"):
-            people = ([f"{NAMES[k % 10]} {NAMES[k // 10 % 10]}"] for k in range(counts[0]))
-            report("texts", face, table(folder, ("name",), people), folder, "--text", TEXT)
-        separate(face, sounds[:SEPARATE], folder)
+        if "--memory" not in sys.argv:
+            speed(counts[0], folder)
         if "--no-memory" not in sys.argv:
-            small = folder / "small.png"
-            picture = cv2.imread(str(write_portrait(folder / "portrait.png")))
-            cv2.imwrite(str(small), cv2.resize(picture, (160, 160), interpolation=cv2.INTER_AREA))
-            short = make_speech(folder / "short.wav", 0.5)
-            for count in (100, 1000):
-                rows = ([short.name] for _ in range(count))
-                report(f"{count} short", small, table(folder, ("audio",), rows), folder)
+            memory(folder)
+
+
+def speed(count: int, folder: Path) -> None:
+    """Print how fast messages are."""
+    face = make_clip(folder / "presenter.mp4", 10)
+    sounds = [make_speech(folder / f"{k}.wav", SECONDS, 100 + k % 60) for k in range(count)]
+    report("sounds", face, table(folder, ("audio",), ([each.name] for each in sounds)), folder)
+    if shutil.which("espeak-ng"):
+        messages = table(folder, ("name",), ([name(k)] for k in range(count)))
+        report("texts", face, messages, folder, "--text", TEXT)
+        report("unshared", face, messages, folder, "--text", TEXT, "--pause", "0.3")
+    separate(face, sounds[:SEPARATE], folder)
+
+
+def memory(folder: Path) -> None:
+    """Print the peak memory of few and of many messages."""
+    weights = folder / "narrow.safetensors"
+    save_packed(Generator(4).state_dict(), weights, {})
+    large = make_clip(folder / "large.mp4", 2)
+    small = folder / "small.mp4"
+    command = [get_ffmpeg_exe(), "-v", "error", "-y", "-i", large, "-vf", "scale=320:180", small]
+    subprocess.run(command, check=True)
+    for count in (100, 1000):
+        messages = table(folder, ("name",), ([f"{name(k)} {k}"] for k in range(count)))
+        report(f"{count} small", small, messages, folder, "--text", TEXT, "--weights", weights)
+
+
+def name(number: int) -> str:
+    """Return one of 100 names."""
+    return f"{NAMES[number % 10]} {NAMES[number // 10 % 10]}"
 
 
 def table(folder: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
@@ -69,7 +86,7 @@ def table(folder: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
     return path
 
 
-def report(what: str, face: Path, messages: Path, folder: Path, *options: str) -> None:
+def report(what: str, face: Path, messages: Path, folder: Path, *options: str | Path) -> None:
     """Print what a campaign took."""
     output = folder / "out"
     shutil.rmtree(output, ignore_errors=True)

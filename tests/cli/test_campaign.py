@@ -141,7 +141,8 @@ def test_the_manifest_is_the_result_and_the_rest_is_talk(
     ran = sync(write(tmp_path, "id,audio\na,hum.wav\nd,hum.wav\ne,hum.wav\n"), "--limit", 1)
     assert ran.code == 0
     assert re.fullmatch(
-        r"1 of 3 messages made, 1 there before, 1 left, 0 s of video in \d+ s, \S+ times real time, "
+        r"1 of 3 messages made, 1 there before, 1 left, "
+        r"0 s of video in \d+ s, \S+ times real time, "
         "1 videos in the folder are of no row any more",
         ran.stderr.splitlines()[1],
     )

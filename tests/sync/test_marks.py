@@ -60,9 +60,10 @@ def test_the_mark_lies_under_every_layout_and_under_the_recording_s_own_sound(
     studio: Any, layout: str, channels: int
 ) -> None:
     film = studio.film("face.mp4", studio.scenes(10), sound=studio.hum(0.4))
-    studio.wav("mono.wav", SECONDS)
+    studio.wav("mono.wav", SECONDS, studio.hum(SECONDS))
     speech = studio.folder / "speech.wav"
-    filters = f"aresample=44100,aformat=channel_layouts={layout}"
+    filled = "|".join(f"c{channel}=c0" for channel in range(channels))
+    filters = f"aresample=44100,pan={layout}|{filled}"
     studio.ffmpeg("-i", studio.folder / "mono.wav", "-af", filters, speech)
     made = studio.sync(film, speech, marks=MarkOptions(), keep_audio=20)
     assert track_of(made.output)[1] == channels
