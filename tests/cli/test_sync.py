@@ -271,7 +271,8 @@ def test_what_was_made_is_told_on_stderr(lipgan, tmp_path, animator, film):
     assert gone == f"{film}: no face from 0.80 s to 1.60 s, left as it is"
     assert re.fullmatch(
         r"50 frames, 2\.00 s in \d+\.\d s, face \d+ pixels, 10 frames shown again, "
-        r"0\.80 s without a face",
+        r"0\.80 s without a face, "
+        r"signed by this machine's own authority, which shows changes but no name",
         told,
     )
 
