@@ -1,4 +1,7 @@
-"""What the user sees: results on stdout, progress and talk on stderr."""
+"""What the user sees: results on stdout, progress and talk on stderr.
+
+rich is loaded where it is needed: `--help` draws nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,14 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 
-from rich import box, filesize
-from rich.console import Console, RenderableType
-from rich.measure import Measurement
-from rich.progress import (
-    BarColumn,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as RichBars
-from rich.progress import Task as RichTask
-from rich.table import Column
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from lipgan_cli.engine.metrics.table import Table, is_number
-from lipgan_cli.engine.progress import Progress, Silent, Task
+from lipgan_cli.engine.progress import Progress, Silent
 
 
 def print_result(text: object) -> None:
@@ -49,6 +35,12 @@ def print_json(data: object) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print a table on stdout, numbers to the right; lines are never wrapped or cut."""
+    from rich import box
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
     cells = [[str(cell) for cell in row] for row in rows]
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="")
     for place, name in enumerate(columns):
@@ -90,8 +82,12 @@ def progress(quiet: bool) -> Progress:
     """The progress of a command: nothing when quiet, bars on a terminal, else notes alone."""
     if quiet:
         return Silent()
+    from rich.console import Console
+
     console = Console(stderr=True)
     if sys.stderr.isatty() and not console.is_dumb_terminal:
+        from lipgan_cli.cli.bars import TerminalProgress
+
         return TerminalProgress(console)
     return NotesOnly()
 
@@ -101,100 +97,6 @@ class NotesOnly(Silent):
 
     def note(self, message: str) -> None:
         print_note(message)
-
-
-class TerminalProgress:
-    """Draws each task as a bar with its count, rate, times and live figures."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bars: RichBars | None = None
-
-    @contextmanager
-    def task(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Task]:
-        """Draw a task; one opened inside another is drawn below it and goes when it ends."""
-        outermost = self._bars is None
-        bars = self._bars or _Bars(self._console)
-        if outermost:
-            self._bars = bars
-            bars.start()
-        bar = _Bar(bars, one_line(description), total, unit)
-        try:
-            yield bar
-        finally:
-            if outermost:
-                bars.stop()
-                self._bars = None
-            else:
-                bar.remove()
-
-    def note(self, message: str) -> None:
-        """Print one line above the bars."""
-        line = Text(one_line(message))
-        self._console.print(line, soft_wrap=True)
-
-
-class _Bar:
-    def __init__(self, bars: RichBars, description: str, total: float | None, unit: str) -> None:
-        self._bars = bars
-        self._id = bars.add_task(description, total=total, unit=unit, figures="")
-
-    def advance(self, steps: float = 1) -> None:
-        self._bars.advance(self._id, steps)
-
-    def show(self, **figures: float) -> None:
-        text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        self._bars.update(self._id, figures=text)
-
-    def remove(self) -> None:
-        self._bars.remove_task(self._id)
-
-
-class _Count(ProgressColumn):
-    """Done and total, in the task's unit; the unit B is drawn as kB, MB or GB."""
-
-    def render(self, task: RichTask) -> Text:
-        unit = task.fields["unit"]
-        amounts = [task.completed] if task.total is None else [task.completed, task.total]
-        if unit == "B":
-            return Text("/".join(filesize.decimal(int(amount)) for amount in amounts))
-        return Text(f"{'/'.join(f'{amount:.0f}' for amount in amounts)} {unit}".rstrip())
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: RichTask) -> Text:
-        speed = task.finished_speed or task.speed
-        if speed is None:
-            return Text("")
-        if task.fields["unit"] == "B":
-            return Text(f"{filesize.decimal(int(speed))}/s")
-        return Text(f"{speed:.{0 if speed >= 100 else 1}f}/s")
-
-
-class _Bars(RichBars):
-    """One line a task, as wide as the terminal, and its figures below, wrapped if they must be."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(
-            TextColumn("{task.description}", markup=False, table_column=_column()),
-            BarColumn(bar_width=None),
-            _Count(_column()),
-            _Rate(_column()),
-            TimeElapsedColumn(_column()),
-            TextColumn("<", markup=False),
-            TimeRemainingColumn(table_column=_column()),
-            console=console,
-        )
-
-    def get_renderables(self) -> Iterator[RenderableType]:
-        yield self.make_tasks_table(self.tasks)
-        for task in self.tasks:
-            if task.fields["figures"]:
-                yield Text(task.fields["figures"])
-
-
-def _column() -> Column:
-    return Column(no_wrap=True)
 
 
 def one_line(text: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from lipgan_cli.cli import console
+from lipgan_cli.cli import bars, console
 from lipgan_cli.engine.progress import Silent
 
 
@@ -102,9 +102,9 @@ def screen() -> io.StringIO:
 
 
 @pytest.fixture
-def drawn(screen) -> console.TerminalProgress:
+def drawn(screen) -> bars.TerminalProgress:
     terminal = Console(file=screen, force_terminal=True, width=140)
-    return console.TerminalProgress(terminal)
+    return bars.TerminalProgress(terminal)
 
 
 def test_a_terminal_sees_count_rate_times_and_figures(drawn, screen):
@@ -124,7 +124,7 @@ def test_a_terminal_sees_count_rate_times_and_figures(drawn, screen):
 
 def test_a_narrow_terminal_has_a_line_a_task_and_wraps_the_figures(screen):
     terminal = Console(file=screen, force_terminal=True, width=80, color_system=None)
-    with console.TerminalProgress(terminal).task("training x", 1200, "iterations") as task:
+    with bars.TerminalProgress(terminal).task("training x", 1200, "iterations") as task:
         task.advance(600)
         task.show(**{f"critic_loss_{i}": 0.1234 for i in range(6)})
     last = screen.getvalue().split("\x1b[2K")[-1].splitlines()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from lipgan_cli.engine.gan import inference
 from lipgan_cli.engine.gan.generator import Generator
 from lipgan_cli.engine.gan.inference import Animator
 
@@ -79,16 +78,14 @@ def test_remembered_faces_are_painted_as_new_ones(given: tuple[np.ndarray, ...])
     assert apart(one_new, animator.faces(given[0][[1, 9]], given[1][[1, 9]], windows[:2])) <= 1
 
 
-def test_what_is_remembered_has_a_limit(
-    monkeypatch: pytest.MonkeyPatch, given: tuple[np.ndarray, ...]
-) -> None:
+def test_what_is_remembered_has_a_limit(given: tuple[np.ndarray, ...]) -> None:
     """Two faces in fp32 and no third: those that find no room are encoded each time."""
-    monkeypatch.setattr(inference, "FEATURES_BYTES", 5 << 20)  # 2.3 MB each
-    animator = Animator(tuned(), CPU, half_precision=False)
+    room = 5 << 20  # 2.3 MB each
+    animator = Animator(tuned(), CPU, half_precision=False, remembered_bytes=room)
     keys = [0, 1, 2, 3]
     wanted = animator.faces(*(array[:4] for array in given))
     for _ in range(2):
         assert apart(animator.faces(*(array[:4] for array in given), keys), wanted) <= 1
         kept = sum(level.nbytes for levels in animator._known.values() for level in levels)
         assert len(animator._known) == 2
-        assert kept <= 5 << 20
+        assert kept <= room

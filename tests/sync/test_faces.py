@@ -20,6 +20,7 @@ from lipgan_cli.engine.media.picture import luma
 from lipgan_cli.engine.media.video import probe, read_frames, to_rgb
 from lipgan_cli.engine.progress import Silent
 from lipgan_cli.engine.sync import SyncOptions, presenter, survey, sync
+from lipgan_cli.engine.sync.marks import NOT_MARKED
 from lipgan_cli.engine.sync.options import MarkOptions
 from lipgan_cli.engine.sync.outlook import foresee
 
@@ -290,7 +291,8 @@ def test_frames_without_a_face_pass_through_and_are_told(
     assert (changed[55:] > 50).all()
     assert summary.cuts == (0.8,)
     assert summary.without_face == ((0.8, 2.0),)
-    assert told.notes == [f"{film}: no face from 0.80 s to 2.00 s, left as it is"]
+    gone_from = f"{film}: no face from 0.80 s to 2.00 s, left as it is"
+    assert told.notes == [gone_from, NOT_MARKED]
 
 
 @pytest.mark.usefixtures("network")
