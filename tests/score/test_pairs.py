@@ -126,7 +126,7 @@ def test_the_face_is_sought_once_for_several_videos(films, lipgan, monkeypatch, 
 
 def test_many_pictures_go_over_processes(tmp_path, lipgan, monkeypatch):
     monkeypatch.setattr(pool, "WORTH", 1)
-    monkeypatch.setattr(pool, "_cores", lambda: 2)
+    monkeypatch.setattr(pool.workers, "cores", lambda: 2)
     for side, step in (("real", 0), ("fake", 1)):
         (tmp_path / side).mkdir()
         for number in range(70):

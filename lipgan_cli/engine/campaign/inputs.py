@@ -15,15 +15,8 @@ from lipgan_cli.engine.campaign.messages import Message
 from lipgan_cli.engine.campaign.options import CampaignOptions
 from lipgan_cli.engine.campaign.voices import Voice
 from lipgan_cli.engine.media.people import parse
-from lipgan_cli.engine.run.generators import BUILT_IN, find_model
 
 _READERS = 8  # files that are read at once
-
-
-def weights_of(options: CampaignOptions) -> Path:
-    """Return the file of the generator's weights."""
-    weights = options.film.weights
-    return BUILT_IN if weights is None else find_model(weights)
 
 
 def identity_of(options: CampaignOptions) -> Identity:
@@ -36,7 +29,7 @@ def identity_of(options: CampaignOptions) -> Identity:
     face = Path(film.face)
     person, marks = parse(film.person), film.marks
     told: dict[str, Json] = {
-        "weights": content_hash(weights_of(options)),
+        "weights": content_hash(film.generator),
         "person": content_hash(person) if isinstance(person, Path) else str(film.person),
         "fit": str(film.fit),
         "start": None if film.start is None else float(film.start),

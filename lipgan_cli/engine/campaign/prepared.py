@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from lipgan_cli.engine.campaign.agenda import Agenda, Wanted, plan
 from lipgan_cli.engine.campaign.folder import Identity, check_folder
-from lipgan_cli.engine.campaign.inputs import hash_of, identity_of, key_of, sounds, weights_of
+from lipgan_cli.engine.campaign.inputs import hash_of, identity_of, key_of, sounds
 from lipgan_cli.engine.campaign.manifest import Entry
 from lipgan_cli.engine.campaign.messages import Message, read_messages
 from lipgan_cli.engine.campaign.options import CampaignOptions, check_numbers
@@ -125,7 +125,7 @@ def _absolute(options: CampaignOptions) -> CampaignOptions:
     """Return the options with paths that mean the same everywhere."""
     film, marks = options.film, options.film.marks
     person = parse(film.person)
-    weights = weights_of(options)
+    weights = film.generator
     film = replace(
         film,
         face=Path(film.face).absolute(),

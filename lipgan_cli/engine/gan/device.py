@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from lipgan_cli.engine.errors import InputError
+from lipgan_cli.engine.workers import cores
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -45,8 +44,7 @@ def share_cores() -> None:
     Threads of the network that wait for each other while a decoder or an encoder has their core
     cost more than they bring.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    most = max(1, (cores or 1) * 3 // 4)
+    most = max(1, cores() * 3 // 4)
     torch.set_num_threads(min(torch.get_num_threads(), most))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
+from lipgan_cli.engine import workers
 from lipgan_cli.engine.errors import LipganError
 
 WORTH = 1500 * 96 * 96
@@ -36,7 +36,7 @@ def mapped(
     Raises:
         LipganError: a process died, as when memory ran out.
     """
-    processes = _cores() if cores is None else cores
+    processes = workers.cores() if cores is None else cores
     if processes < 2 or pixels < WORTH:
         yield from map(work, items)
         return
@@ -74,9 +74,3 @@ def _all(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
 def _ignore_interrupts() -> None:
     # Ctrl-C reaches the whole group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

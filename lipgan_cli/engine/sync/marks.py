@@ -20,7 +20,6 @@ from lipgan_cli.engine.provenance.origin import Origin, Statement
 from lipgan_cli.engine.provenance.sidecar import embeds, sidecar_of
 from lipgan_cli.engine.provenance.soundmark import AMPLITUDE, RATE, identifier_of, period
 from lipgan_cli.engine.provenance.tags import tags
-from lipgan_cli.engine.run.generators import BUILT_IN, find_model
 from lipgan_cli.engine.sync.options import SyncOptions
 
 NOT_MARKED = (
@@ -128,7 +127,7 @@ def choose_marks(options: SyncOptions) -> Marks | None:
         for path in (options.marks.sign_cert, options.marks.sign_key, options.marks.consent)
     )
     identity = choose_identity(certificate, key)
-    weights = BUILT_IN if options.weights is None else find_model(options.weights)
+    weights = options.generator
     return Marks(
         identity=identity,
         face=Path(options.face),

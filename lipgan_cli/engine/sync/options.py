@@ -27,7 +27,7 @@ from lipgan_cli.engine.media.label import Label
 from lipgan_cli.engine.media.people import parse
 from lipgan_cli.engine.paths import check_output, require_file
 from lipgan_cli.engine.provenance.sidecar import embeds, sidecar_of
-from lipgan_cli.engine.run.generators import find_model
+from lipgan_cli.engine.run.generators import BUILT_IN, find_model
 
 Span = tuple[float, float]  # seconds: the first, and the one after the last
 
@@ -98,6 +98,15 @@ class SyncOptions:
                 raise InputError(f"{name} {value!r} is none", f"known: {', '.join(known)}")
 
     @property
+    def generator(self) -> Path:
+        """The file of the weights.
+
+        Raises:
+            InputError: there is none of that name.
+        """
+        return BUILT_IN if self.weights is None else find_model(self.weights)
+
+    @property
     def coding(self) -> Coding:
         codec = None if self.codec is None else Codec(self.codec)
         return Coding(codec, self.crf, self.preset)
@@ -143,9 +152,9 @@ def check_inputs(options: SyncOptions) -> None:
         InputError: an input is missing or no file, a number is out of its range, or choices do not
             go together.
     """
-    require_file(Path(options.face), "the face")
-    require_file(Path(options.speech), SPEECH)
-    check_face(options)
+    for what, path in _inputs(options).items():
+        require_file(path, what)
+    _check_choices(options)
     options.coding.check(Path(options.output))
 
 
@@ -158,6 +167,10 @@ def check_face(options: SyncOptions) -> None:
     for what, path in _inputs(options).items():
         if what != SPEECH:
             require_file(path, what)
+    _check_choices(options)
+
+
+def _check_choices(options: SyncOptions) -> None:
     _check_numbers(options)
     _check_marks(options.marks)
 
@@ -211,7 +224,7 @@ def _inputs(options: SyncOptions) -> dict[str, Path]:
     """Return the files that are read, by what they are."""
     inputs = {"the face": Path(options.face), SPEECH: Path(options.speech)}
     if options.weights is not None:
-        inputs["the weights file"] = find_model(options.weights)
+        inputs["the weights file"] = options.generator
     choice = parse(options.person)
     if isinstance(choice, Path):
         inputs["the picture of the face"] = choice
