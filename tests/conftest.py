@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import multiprocessing
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -73,6 +75,17 @@ def lipgan(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
         return Ran(code, output.out, output.err)
 
     return call
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_processes() -> Iterator[None]:
+    """Let no test leave a process, for which Python might wait for ever when it exits."""
+    yield
+    gc.collect()
+    left = multiprocessing.active_children()
+    for process in left:
+        process.kill()
+    assert not left
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -199,13 +199,14 @@ class _Loop:
             self._opened_log() as log,
             _deferred_interrupt() as interrupted,
             self.progress.task(f"training {self.run.name}", self.iterations, "iterations") as task,
+            closing(batches(self.draws, first, workers_of(self.session), self.world)) as loaded,
         ):
             task.advance(first)
             self._begin(log)
             self._measure_if_due(log)
             if self._patience_is_over():
                 return
-            for batch in batches(self.draws, first, workers_of(self.session), self.world):
+            for batch in loaded:
                 watch = (self.done + 1) % log_every == 0
                 figures = self.core.step(batch, self.done, watch)
                 self.done += 1

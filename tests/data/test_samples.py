@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from collections import Counter
 from pathlib import Path
 
@@ -174,6 +175,15 @@ def test_a_damaged_clip_is_the_same_error_in_every_process(prepare_toy, workers)
     with pytest.raises(LipganError, match=r"^/.*\.jpg is missing or damaged$") as error:
         list(batches(draws(folder), 0, workers))
     assert error.value.hint == "lipgan prep on the same clips mends it"
+    assert not multiprocessing.active_children()  # though the error still refers to the loader
+
+
+def test_processes_end_when_batches_are_closed(two_speakers):
+    loaded = batches(draws(two_speakers, iterations=50), 0, workers=1)
+    next(loaded)
+    assert len(multiprocessing.active_children()) == 1
+    loaded.close()
+    assert not multiprocessing.active_children()
 
 
 # windows of consecutive frames

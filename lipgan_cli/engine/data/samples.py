@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -215,11 +215,12 @@ class _Share:
 
 def batches(
     draws: Draws, first_iteration: int, workers: int = 0, world: World | None = None
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """This process's share of each batch from iteration `first_iteration` on.
 
     `workers` processes load them; the shares of all processes in `world` make up the batch.
-    Faces are uint8, as they travel to the device.
+    Faces are uint8, as they travel to the device. Close the generator: its processes take no
+    signal to end, not even that which Python sends to those that are left when it exits.
 
     Raises:
         LipganError: a clip is damaged.
@@ -237,10 +238,26 @@ def batches(
         pin_memory=workers > 0 and torch.cuda.is_available(),
         worker_init_fn=_begin,
     )
-    for samples in loader:
-        if isinstance(samples, LipganError):
-            raise samples
-        yield Batch(*samples)
+    loaded = iter(loader)
+    try:
+        for samples in loaded:
+            if isinstance(samples, LipganError):
+                raise samples
+            yield Batch(*samples)
+    finally:
+        if workers:
+            _end(loaded)
+
+
+def _end(loaded: Any) -> None:
+    """End a loader's processes now, and not when no traceback refers to it any more.
+
+    There is no public way to.
+    """
+    loaded._shutdown_workers()  # noqa: SLF001
+    for worker in loaded._workers:  # noqa: SLF001 - one that has not ended holds Python at exit
+        worker.kill()
+        worker.join()
 
 
 def _as_it_is(batch: Any) -> Any:
