@@ -3,8 +3,8 @@
 A presenter of 1280x720 at 25 fps, 10 s, says MESSAGES (100) messages of 5 s: first each a sound of
 its own, then a text in which one phrase of some 4 s is the same in all (with espeak-ng, where it is
 installed), then the same texts with nothing shared, then a few of the first as separate runs of
-`lipgan sync`. At last comes the memory: a small presenter of 2 s, a narrow network, and 1,000 texts
-with a shared phrase, beside 100 of them; `--no-memory` leaves them out, `--memory` all else.
+`lipgan sync`. At last comes the memory: a small presenter of 2 s, a narrow network, and 1,000 brief
+texts with a shared phrase, beside 100 of them; `--no-memory` leaves them out, `--memory` all else.
 All are processes of their own, with a cache of their own.
 """
 
@@ -32,6 +32,7 @@ SECONDS = 5
 SEPARATE = 4
 NAMES = ("Anna", "Bob", "Clara", "David", "Emma", "Frank", "Greta", "Henry", "Ida", "Jonas")
 TEXT = "Hello {name}! Your parcel has left our house, and will be with you in a few days from now."
+BRIEF = "Hello {name}! See you soon."
 
 
 def main() -> None:
@@ -68,7 +69,7 @@ def memory(folder: Path) -> None:
     subprocess.run(command, check=True)
     for count in (100, 1000):
         messages = table(folder, ("name",), ([f"{name(k)} {k}"] for k in range(count)))
-        report(f"{count} small", small, messages, folder, "--text", TEXT, "--weights", weights)
+        report(f"{count} small", small, messages, folder, "--text", BRIEF, "--weights", weights)
 
 
 def name(number: int) -> str:
