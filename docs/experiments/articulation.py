@@ -1,0 +1,49 @@
+"""Make a trained mouth move further: `python docs/experiments/articulation.py IN DATA GAIN OUT`.
+
+Scales the generator's embedding of sound round its mean over the sounds of the prepared dataset in
+the folder DATA, before its last ReLU, and writes the weights with it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import groupby, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from lipgan_cli.engine.data.dataset import Dataset
+from lipgan_cli.engine.gan.packing import load_generator, save_packed
+from lipgan_cli.engine.media.audio import mel_windows
+
+CLIPS = 8
+"""Of each speaker, at most."""
+
+EVERY = 7
+"""Frames from one sound of a clip to the next."""
+
+
+def main(weights: Path, data: Path, gain: float, output: Path) -> None:
+    """Write the scaled weights."""
+    clips = groupby(Dataset.open(data).clips("full"), key=lambda clip: clip.speaker)
+    heard = [clip for _, own in clips for clip in islice(own, CLIPS)]
+    windows = np.concatenate([mel_windows(clip.mel(), clip.times[::EVERY]) for clip in heard])
+    generator = load_generator(weights)
+    *others, last = generator.audio_encoder
+    with torch.no_grad():
+        sound = torch.from_numpy(windows).unsqueeze(1)
+        for block in others:
+            sound = block(sound)
+        mean = last.norm(last.convolution(sound)).mean((0, 2, 3))
+        last.norm.weight.mul_(gain)
+        last.norm.bias.mul_(gain).sub_((gain - 1) * mean)
+    with safe_open(weights, "pt") as file:
+        about = json.loads((file.metadata() or {}).get("about", "{}"))
+    save_packed(generator.state_dict(), output, {**about, "articulation": gain})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]))
