@@ -26,7 +26,7 @@ from lipgan_cli.engine.campaign import making, rows, stage
 from lipgan_cli.engine.campaign.forecast import forecast
 from lipgan_cli.engine.campaign.manifest import Entry, Status, read_entries
 from lipgan_cli.engine.campaign.prepared import prepare
-from lipgan_cli.engine.campaign.rows import Job, make_there
+from lipgan_cli.engine.campaign.rows import Job, make_there, rejudged
 from lipgan_cli.engine.campaign.shards import Shard
 from lipgan_cli.engine.errors import BusyError, InputError, LipganError
 from lipgan_cli.engine.media.video import probe
@@ -291,14 +291,32 @@ def test_the_gate_rejects_what_is_out_of_sync_and_keeps_its_film(studio: Any) ->
     assert entry.bytes == (studio.out / "m0.mp4").stat().st_size
     made = studio.run(recording, table, min_sync=1.0)
     assert (made.kept, made.rejected) == (1, 0)  # it would come out the same
-    studio.run(recording, table, min_sync=0.0, retry_failed=True)
-    entry = studio.entries()["m0"]
+    made = studio.run(recording, table, min_sync=0.0)  # another gate looks at the same film
+    assert (made.kept, made.kept_rejected, made.made) == (1, 1, 0)
+    film, entry = entry, studio.entries()["m0"]
+    assert replace(entry, error=film.error, finished=film.finished) == film
     offset = entry.quality["offset_ms"]
     assert abs(offset) > 40  # of a hum that never changes anything can be said
     assert entry.error == f"the sound is {offset:+.0f} ms from the mouth"
+    assert studio.run(recording, table).kept_rejected == 1  # no gate says nothing new
     made = studio.run(recording, table, retry_failed=True)
     assert (made.made, made.rejected) == (1, 0)
     assert statuses(studio) == {"m0": "done"}
+
+
+def test_a_film_is_judged_anew_by_its_figures(studio: Any) -> None:
+    recording = studio.recording()
+    made = studio.run(recording, hums(studio, 1), min_sync=0.3)
+    assert (made.made, made.rejected) == (1, 0)
+    plain = studio.entries()["m0"]
+    unsure = replace(plain, quality={**plain.quality, "offset_ms": 4.0, "confidence": 0.2})
+    options = studio.options(recording, min_sync=0.3)
+    rejected = rejudged(unsure, options)
+    assert (rejected.status, rejected.error) == (Status.REJECTED, "sync confidence 0.20, below 0.3")
+    assert rejudged(rejected, options) is rejected
+    assert rejudged(rejected, replace(options, min_sync=None)) is rejected
+    again = rejudged(rejected, replace(options, min_sync=0.1))
+    assert replace(again, finished=unsure.finished) == unsure
 
 
 def test_what_is_too_short_to_be_judged_is_not_rejected(studio: Any) -> None:

@@ -47,6 +47,7 @@ def campaign(
     told = prepare(options, listener, stdin)
     # torch takes seconds to import; what is wrong with the table is told before.
     from lipgan_cli.engine.campaign.making import making
+    from lipgan_cli.engine.campaign.rows import rejudged
 
     options, folder = told.options, told.options.folder
     with open_folder(
@@ -58,6 +59,11 @@ def campaign(
         if replaced:
             listener.note(f"rows that have changed, and whose videos are replaced: {replaced:,}")
         finished = told.known(held.entries)
+        for position, entry in agenda.kept.items():
+            finished[position] = rejudged(entry, options)
+            if finished[position] is not entry:
+                held.manifest.add(finished[position])
+        kept = [finished[position] for position in agenda.kept]
         tally = _Tally()
         with (
             making(told, rows, listener) as (outcomes, started),
@@ -84,7 +90,7 @@ def campaign(
         manifest=folder / manifest_name(options.shard),
         rows=len(agenda.todo) + len(agenda.left) + len(agenda.kept),
         kept=len(agenda.kept),
-        kept_rejected=sum(1 for entry in agenda.kept.values() if entry.status is Status.REJECTED),
+        kept_rejected=sum(1 for entry in kept if entry.status is Status.REJECTED),
         made=tally.count[Status.DONE],
         failed=tally.count[Status.FAILED],
         rejected=tally.count[Status.REJECTED],

@@ -32,7 +32,8 @@ class Status(StrEnum):
     REJECTED = "rejected"  # there is one, and the quality gate is against it
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as entries have it."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -50,7 +51,7 @@ class Entry:
         quality: the gate's figures; None where there is none.
         moment: the frame that stands for the film on the contact sheet.
         face: centre x, centre y and side of the face's square there, in pixels.
-        finished: when, in UTC, as ISO 8601.
+        finished: when, in UTC, as ISO 8601; or when the gate judged it anew.
     """
 
     id: str
@@ -71,7 +72,7 @@ class Entry:
     moment: int | None = None
     face: tuple[float, float, float] | None = None
     error: str = ""
-    finished: str = field(default_factory=_now)
+    finished: str = field(default_factory=now)
 
     def to_json(self) -> str:
         """Return the entry as one line; numbers that are none become null."""

@@ -10,10 +10,11 @@ from functools import lru_cache
 from importlib.metadata import version
 
 from lipgan_cli import __version__
-from lipgan_cli.engine.campaign.filming import Filmed, film
-from lipgan_cli.engine.campaign.manifest import Entry, Status
+from lipgan_cli.engine.campaign.filming import film
+from lipgan_cli.engine.campaign.manifest import Entry, Status, now
 from lipgan_cli.engine.campaign.options import CampaignOptions
 from lipgan_cli.engine.campaign.prepared import Row
+from lipgan_cli.engine.campaign.quality import Quality
 from lipgan_cli.engine.campaign.stage import Stage, open_stage
 from lipgan_cli.engine.campaign.voices import Voice, choose_voice
 from lipgan_cli.engine.errors import LipganError
@@ -60,7 +61,7 @@ def make(row: Row, stage: Stage) -> Outcome:
     except Exception as error:
         stage.check()  # that it was stopped is no fault of the row
         return Outcome(replace(entry, error=_told(error), elapsed=time.monotonic() - began))
-    status, error_told = _judged(filmed, options)
+    status, error_told = _judged(filmed.quality, options)
     return Outcome(
         replace(
             entry,
@@ -85,10 +86,20 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _judged(filmed: Filmed, options: CampaignOptions) -> tuple[Status, str]:
+def rejudged(entry: Entry, options: CampaignOptions) -> Entry:
+    """Return what the gate of this run says of a film that is there; no gate leaves it as it is."""
+    if options.min_sync is None:
+        return entry
+    known = (entry.quality.get(name) for name in ("offset_ms", "confidence", "seam"))
+    status, error = _judged(Quality(*known, frames_without_face=0, loudness_lufs=None), options)
+    if (status, error) == (entry.status, entry.error):
+        return entry
+    return replace(entry, status=status, error=error, finished=now())
+
+
+def _judged(quality: Quality, options: CampaignOptions) -> tuple[Status, str]:
     """Return how a film passes the gate, and why it does not."""
-    least = options.min_sync
-    quality, late = filmed.quality, options.film.av_offset_ms
+    least, late = options.min_sync, options.film.av_offset_ms
     if least is None or quality.in_sync(least, late) is not False:
         return Status.DONE, ""
     assert quality.confidence is not None
