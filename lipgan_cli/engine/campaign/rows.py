@@ -90,8 +90,9 @@ def rejudged(entry: Entry, options: CampaignOptions) -> Entry:
     """Return what the gate of this run says of a film that is there; no gate leaves it as it is."""
     if options.min_sync is None:
         return entry
-    known = (entry.quality.get(name) for name in ("offset_ms", "confidence", "seam"))
-    status, error = _judged(Quality(*known, frames_without_face=0, loudness_lufs=None), options)
+    told = entry.quality
+    quality = Quality(told.get("offset_ms"), told.get("confidence"), None, 0, None)
+    status, error = _judged(quality, options)
     if (status, error) == (entry.status, entry.error):
         return entry
     return replace(entry, status=status, error=error, finished=now())
