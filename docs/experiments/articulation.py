@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from safetensors import safe_open
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
 from lipgan_cli.engine.media.audio import mel_windows
+from lipgan_cli.engine.metrics.protocol import speakers_of
 
 CLIPS = 8
 """Of each speaker, at most."""
@@ -28,8 +28,8 @@ EVERY = 7
 
 def main(weights: Path, data: Path, gain: float, output: Path) -> None:
     """Write the scaled weights."""
-    clips = groupby(Dataset.open(data).clips("full"), key=lambda clip: clip.speaker)
-    heard = [clip for _, own in clips for clip in islice(own, CLIPS)]
+    speakers = speakers_of(Dataset.open(data).clips("full"))
+    heard = [clip for own in speakers.values() for clip in own[:CLIPS]]
     windows = np.concatenate([mel_windows(clip.mel(), clip.times[::EVERY]) for clip in heard])
     generator = load_generator(weights)
     *others, last = generator.audio_encoder

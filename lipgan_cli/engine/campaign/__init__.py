@@ -63,7 +63,6 @@ def campaign(
             finished[position] = rejudged(entry, options)
             if finished[position] is not entry:
                 held.manifest.add(finished[position])
-        kept = [finished[position] for position in agenda.kept]
         tally = _Tally()
         with (
             making(told, rows, listener) as (outcomes, started),
@@ -90,7 +89,7 @@ def campaign(
         manifest=folder / manifest_name(options.shard),
         rows=len(agenda.todo) + len(agenda.left) + len(agenda.kept),
         kept=len(agenda.kept),
-        kept_rejected=sum(1 for entry in kept if entry.status is Status.REJECTED),
+        kept_rejected=sum(finished[each].status is Status.REJECTED for each in agenda.kept),
         made=tally.count[Status.DONE],
         failed=tally.count[Status.FAILED],
         rejected=tally.count[Status.REJECTED],

@@ -51,7 +51,7 @@ class Entry:
         quality: the gate's figures; None where there is none.
         moment: the frame that stands for the film on the contact sheet.
         face: centre x, centre y and side of the face's square there, in pixels.
-        finished: when, in UTC, as ISO 8601; or when the gate judged it anew.
+        finished: when, or when the gate judged it anew, in UTC, as ISO 8601.
     """
 
     id: str
