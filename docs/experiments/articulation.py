@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 
 from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
 from lipgan_cli.engine.media.audio import mel_windows
 from lipgan_cli.engine.metrics.protocol import speakers_of
+from lipgan_cli.engine.weights.converted import read_header
 
 CLIPS = 8
 """Of each speaker, at most."""
@@ -49,8 +49,7 @@ def main(weights: Path, data: Path, gain: float, output: Path) -> None:
         mean = last.norm(last.convolution(sound)).mean((0, 2, 3))
         last.norm.weight.mul_(gain)
         last.norm.bias.mul_(gain).sub_((gain - 1) * mean)
-    with safe_open(weights, "pt") as file:
-        about = json.loads((file.metadata() or {}).get("about", "{}"))
+    about = json.loads(read_header(weights).get("about", "{}"))
     save_packed(generator.state_dict(), output, {**about, "articulation": gain})
 
 

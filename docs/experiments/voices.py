@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -30,6 +29,7 @@ from lipgan_cli.engine.gan.generator import Block, Generator
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
 from lipgan_cli.engine.media.audio import mel_windows
 from lipgan_cli.engine.metrics.protocol import speakers_of
+from lipgan_cli.engine.weights.converted import read_header
 
 BALANCE = 0.5
 """Of the speakers, as in `lipgan train`."""
@@ -87,7 +87,7 @@ def importance(generator: Generator) -> Tensor:
 def main(weights: Path, data: Path, steps: int, output: Path) -> None:
     """Write the weights with the new encoder of sound."""
     torch.manual_seed(0)
-    generator = load_generator(weights).eval()  # batch norm keeps its statistics
+    generator = load_generator(weights)  # for evaluation: batch norm keeps its statistics
     student, teacher = generator.audio_encoder, copy.deepcopy(generator.audio_encoder)
     with torch.no_grad():
         metric = importance(generator)
@@ -113,8 +113,7 @@ def main(weights: Path, data: Path, steps: int, output: Path) -> None:
         if step % 50 == 0:
             sys.stderr.write(f"{step} of {steps}: {lost / spread:.3f} of the sounds' variance\n")
             lost = spread = 0.0
-    with safe_open(weights, "pt") as file:
-        about = json.loads((file.metadata() or {}).get("about", "{}"))
+    about = json.loads(read_header(weights).get("about", "{}"))
     save_packed(generator.state_dict(), output, {**about, "voices": steps})
 
 

@@ -5,7 +5,7 @@
 DATASET: the folder of a prepared dataset; SPEECH: a folder of recordings. First the gaps of
 `lipgan score` with the test clips' own sounds changed. Then test clips made to speak what other
 people say, as the lip-sync judge hears it: the other test speakers, and the recordings. Without
-weights, those of the install.
+weights, those of the install. Of each test speaker, the first clip speaks and is spoken.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from lipgan_cli.engine.gan.inference import DEFAULT_WEIGHTS, Animator
 from lipgan_cli.engine.media.audio import (
     COLUMNS_PER_SECOND,
     WINDOW,
+    column_count,
     mel_spectrogram,
     mel_windows,
     read_audio,
 )
 from lipgan_cli.engine.media.loudness import levelled
-from lipgan_cli.engine.metrics.judge import load_judge
+from lipgan_cli.engine.metrics.judge import Judge, load_judge
 from lipgan_cli.engine.metrics.lipsync import (
     Embedded,
+    SyncFigures,
     embed_mel,
     embed_mouths,
     mouth,
@@ -48,8 +50,6 @@ VOICES = {
 }
 EVERY = 24
 """Frames from one measured frame to the next: a quarter of those that `lipgan score` takes."""
-CLIPS = 1
-"""Of a speaker, whose faces speak and whose sound is spoken by others."""
 
 
 class Changed:
@@ -58,8 +58,9 @@ class Changed:
     def __init__(self, clip: Clip, effect: Effect) -> None:
         self.face, self.times = clip.face, clip.times
         self.key, self.speaker, self._frames = clip.key, clip.speaker, len(clip)
-        columns = np.arange(clip.mel().shape[1]) / COLUMNS_PER_SECOND
-        self._mel = heard(clip.sound(), columns, effect)[:, :, WINDOW // 2].T
+        sound = clip.sound()
+        times = np.arange(column_count(sound)) / COLUMNS_PER_SECOND
+        self._mel = heard(sound, times, effect)[:, :, WINDOW // 2].T
 
     def __len__(self) -> int:
         return self._frames
@@ -80,37 +81,33 @@ def tell_gaps(animator: Animator, clips: Sequence[Clip]) -> None:
         print(f"{name:26} {figures}", flush=True)
 
 
+def speak(
+    judge: Judge, animator: Animator, clip: MeasuredClip, mel: NDArray[np.float32]
+) -> SyncFigures:
+    """Let a clip's faces speak a sound, and return what the judge says of it."""
+    times = np.asarray(clip.times, np.float64)
+    faces = np.stack([clip.face(i) for i in range(len(clip))])
+    references = np.stack([clip.face(reference_of(i, len(clip))) for i in range(len(clip))])
+    painted = animator.faces(references, faces, mel_windows(mel, times))
+    laid = windows(times)
+    seen = embed_mouths(judge, map(mouth, painted), laid)
+    said = verdict(Embedded(seen, laid.columns, embed_mel(judge, mel)))
+    assert said is not None
+    return said
+
+
 def tell_strangers(
-    animator: Animator,
-    speakers: dict[str, list[MeasuredClip]],
-    speech: dict[str, NDArray[np.float32]],
+    animator: Animator, clips: dict[str, MeasuredClip], speech: dict[str, NDArray[np.float32]]
 ) -> None:
-    """Print how sure the judge is of each speaker's faces with each sound, and how many fit."""
+    """Print how sure the judge is of each speaker's clip with what others say, and if it fits."""
     judge = load_judge()
-    sounds = {
-        f"{name}'s sentences": [clip.mel() for clip in own[:CLIPS]]
-        for name, own in speakers.items()
-    } | {name: [mel] for name, mel in speech.items()}
-    for sound, mels in sounds.items():
-        line = []
-        for name, own in speakers.items():
-            if sound.startswith(f"{name}'"):
-                continue
-            said = []
-            for clip in own[:CLIPS]:
-                every = range(len(clip))
-                faces = np.stack([clip.face(i) for i in every])
-                others = np.stack([clip.face(reference_of(i, len(clip))) for i in every])
-                times = np.asarray(clip.times, np.float64)
-                laid = windows(times)
-                for mel in mels:
-                    painted = animator.faces(others, faces, mel_windows(mel, times))
-                    seen = embed_mouths(judge, map(mouth, painted), laid)
-                    said.append(verdict(Embedded(seen, laid.columns, embed_mel(judge, mel))))
-            there = [one for one in said if one is not None]
-            confidence = np.mean([one.confidence for one in there])
-            line.append(f"{name} {sum(o.in_sync for o in there)}/{len(said)} {confidence:.3f}")
-        print(f"{sound:26} {'   '.join(line)}", flush=True)
+    for voice, mel in ({name: clip.mel() for name, clip in clips.items()} | speech).items():
+        said = {name: speak(judge, animator, clips[name], mel) for name in clips if name != voice}
+        line = "   ".join(
+            f"{name} {one.confidence:.3f} {'in sync' if one.in_sync else 'off'}"
+            for name, one in said.items()
+        )
+        print(f"{voice:26} {line}", flush=True)
 
 
 def main(data: Path, speech: Path, weights: list[Path]) -> None:
@@ -125,7 +122,8 @@ def main(data: Path, speech: Path, weights: list[Path]) -> None:
         print(path)
         animator = Animator.load(path, torch.device("cpu"))
         tell_gaps(animator, clips)
-        tell_strangers(animator, speakers_of(clips), recordings)
+        firsts = {name: own[0] for name, own in speakers_of(clips).items()}
+        tell_strangers(animator, firsts, recordings)
 
 
 if __name__ == "__main__":
