@@ -6,6 +6,7 @@ import gc
 import json
 import multiprocessing
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -16,6 +17,8 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell lets jobs in the background ignore Ctrl-C; the programs of the tests shall hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("lipgan", deadline=None, derandomize=True, database=None)
 settings.load_profile("lipgan")
