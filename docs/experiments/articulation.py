@@ -26,7 +26,7 @@ CLIPS = 8
 EVERY = 7
 """Frames from one sound of a clip to the next."""
 
-SPEECH = 0.6
+SPEECH = 0.7
 """Part of the moments that is taken for speech."""
 
 ABOUT = slice(10, 17)

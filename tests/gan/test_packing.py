@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.gan.generator import Generator, face_input
 from lipgan_cli.engine.gan.inference import Animator, fold
-from lipgan_cli.engine.gan.packing import load_generator, pack, save_packed, unpack
+from lipgan_cli.engine.gan.packing import SMALL, load_generator, pack, save_packed, unpack
 
 CPU = torch.device("cpu")
 
@@ -45,7 +45,7 @@ def eager(generator, reference, target, mel):
 
 
 def test_rounding_stays_within_half_a_step():
-    weights = {"a": torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(0))}
+    weights = {"a": torch.randn(4, 30, 40, 40, generator=torch.Generator().manual_seed(0))}
     packed = pack(weights)
     assert packed["a"].dtype == torch.int8
     assert packed["a"].abs().amax((1, 2, 3)).tolist() == [127] * 4
@@ -53,9 +53,26 @@ def test_rounding_stays_within_half_a_step():
     assert (error <= packed["a.scale"] / 2 + 1e-7).all()
 
 
+def test_small_weights_keep_their_fine_steps(generator):
+    weights = generator.state_dict()
+    packed = pack(weights)
+    small = {name for name, tensor in packed.items() if tensor.dtype == torch.float16}
+    assert {"face_encoder.0.convolution.weight", "tail.2.weight"} <= small
+    again = unpack(packed)
+    assert again.keys() == weights.keys()
+    for name, tensor in weights.items():
+        assert again[name].dtype == tensor.dtype
+        if name in small:
+            torch.testing.assert_close(again[name], tensor, rtol=1e-3, atol=1e-7)
+
+
 def test_every_output_channel_has_its_own_scale(generator):
     packed = pack(generator.state_dict())
     for name, module in generator.named_modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            if module.weight.numel() <= SMALL:
+                assert f"{name}.weight.scale" not in packed
+                continue
         if isinstance(module, torch.nn.Conv2d):
             assert packed[f"{name}.weight.scale"].numel() == module.out_channels
             assert packed[f"{name}.weight.scale"].shape[0] == module.out_channels

@@ -31,7 +31,6 @@ from lipgan_cli.engine.metrics.fid import (
     _matrix_root,
     file_statistics,
     frechet,
-    frechet_distance,
     note_few,
     picture_statistics,
 )
@@ -101,6 +100,11 @@ class Notes:
         self.notes.append(message)
 
 
+def distance(real, generated, weights):
+    network = load_network(weights, dimensions=64)
+    return frechet(*(file_statistics(side, network) for side in (real, generated)))
+
+
 @pytest.mark.parametrize("batch", [2, 5, 50])  # many batches, a whole one, one not full
 def test_equals_pytorch_fid(tmp_path, fid_weights, capfd, batch):
     real = pictures(tmp_path / "real", 11, 256)
@@ -117,18 +121,6 @@ def test_equals_pytorch_fid(tmp_path, fid_weights, capfd, batch):
     assert ours > 0.01
     assert [side.count for side in sides] == [11, 5]
     assert told.steps == 16
-
-
-def test_two_folders_at_once(tmp_path, fid_weights):
-    real = pictures(tmp_path / "real", 6, 256)
-    generated = pictures(tmp_path / "generated", 5, 128)
-    told = Notes()
-    found = frechet_distance(real, generated, fid_weights, "cpu", told, dimensions=64)
-    network = load_network(fid_weights, dimensions=64)
-    sides = [file_statistics(side, network) for side in (real, generated)]
-    assert found == frechet(*sides)
-    assert told.steps == 11
-    assert told.notes == ["FID is not reliable under 2,048 pictures a side: 6 real, 5 generated"]
 
 
 @pytest.mark.skipif(not HAS_DISP, reason="pytorch-fid's own command needs SciPy before 1.18")
@@ -303,13 +295,13 @@ def test_few_pictures_are_noted(real, generated, note):
 
 def test_same_pictures_have_no_distance(tmp_path, fid_weights):
     real = pictures(tmp_path / "real", 3, 256)
-    assert frechet_distance(real, real, fid_weights, dimensions=64) == pytest.approx(0, abs=1e-5)
+    assert distance(real, real, fid_weights) == pytest.approx(0, abs=1e-5)
 
 
 def test_pytorch_fid_is_left_as_it_was(tmp_path, fid_weights):
     before = dict(vars(fid_score)), dict(vars(inception))
     real = pictures(tmp_path / "real", 3, 256)
-    frechet_distance(real, real, fid_weights, dimensions=64)
+    distance(real, real, fid_weights)
     with pytest.raises(InputError):
         load_network(Path(__file__))
     assert (dict(vars(fid_score)), dict(vars(inception))) == before
@@ -322,13 +314,13 @@ def test_endings_are_those_of_pytorch_fid():
 def test_one_picture_is_too_few(tmp_path, fid_weights):
     real = pictures(tmp_path / "real", 2, 256)
     with pytest.raises(InputError, match=r"two pictures a side or more, not 1: .*000\.png"):
-        frechet_distance(real, real[:1], fid_weights)
+        distance(real, real[:1], fid_weights)
 
 
 def test_mixed_sizes_are_named(tmp_path, fid_weights):
     real = pictures(tmp_path / "real", 2, 256) + pictures(tmp_path / "large", 1, 256, side=40)
     with pytest.raises(InputError, match=r"000\.png has 32x32, .*large.000\.png has 40x40"):
-        frechet_distance(real, real, fid_weights)
+        distance(real, real, fid_weights)
 
 
 def test_frames_of_mixed_sizes_are_an_error(fid_weights):
@@ -349,7 +341,7 @@ def test_damaged_picture_is_named(tmp_path, fid_weights):
     real = pictures(tmp_path / "real", 3, 256)
     real[1].write_bytes(real[1].read_bytes()[:500])
     with pytest.raises(InputError, match=r"real.001\.png cannot be read"):
-        frechet_distance(real, real, fid_weights, dimensions=64)
+        distance(real, real, fid_weights)
 
 
 class Evil:

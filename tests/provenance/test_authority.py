@@ -135,6 +135,18 @@ def test_a_damaged_one_is_told_and_left_alone(home, content):
     assert path.read_bytes() == content
 
 
+def test_that_of_another_user_is_told(monkeypatch, home):
+    own_signer()
+
+    def closed(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    with pytest.raises(InputError, match="belongs to somebody else") as caught:
+        own_signer()
+    assert "LIPGAN_HOME" in caught.value.hint
+
+
 def test_an_expired_one_is_told(monkeypatch, home):
     with monkeypatch.context() as patch:
         patch.setattr(authority, "EARLIER", timedelta(days=20))

@@ -1,7 +1,8 @@
 """Generator weights as a file to hand on: int8 with a scale for every output channel.
 
 A quarter of the float file, in safetensors. A packed weight `name` is stored as int8 beside
-`name.scale`; batch-norm values and biases stay float. The header names the format.
+`name.scale`, a small one as float16: the first and last layers have few weights, and rounding
+those costs the most. Batch-norm values and biases stay float. The header names the format.
 """
 
 from __future__ import annotations
@@ -19,15 +20,21 @@ from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.gan.generator import Generator
 
 FORMAT = "lipgan-generator/1"
+SMALL = 150_000
+"""Values of a weight that is not rounded to int8: together 4 % of the paper's generator."""
+
 _SCALE = ".scale"
 
 
 def pack(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Round every weight of two or more dimensions to int8, a scale for each output channel."""
+    """Round weights of two or more dimensions to int8 or, small ones, to float16."""
     packed = {}
     for name, tensor in weights.items():
         if tensor.dim() < 2:
             packed[name] = tensor
+            continue
+        if tensor.numel() <= SMALL:
+            packed[name] = tensor.half()
             continue
         axis = _output_axis(name)
         others = [d for d in range(tensor.dim()) if d != axis]
@@ -39,11 +46,13 @@ def pack(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
     """Undo `pack`, to within half a step of the rounding; floats pass through."""
-    return {
-        name: tensor.float() * packed[name + _SCALE] if name + _SCALE in packed else tensor
-        for name, tensor in packed.items()
-        if not name.endswith(_SCALE)
-    }
+    whole = {}
+    for name, tensor in packed.items():
+        if name + _SCALE in packed:
+            whole[name] = tensor.float() * packed[name + _SCALE]
+        elif not name.endswith(_SCALE):
+            whole[name] = tensor.float() if tensor.dtype == torch.float16 else tensor
+    return whole
 
 
 def _output_axis(name: str) -> int:

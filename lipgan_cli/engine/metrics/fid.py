@@ -24,10 +24,8 @@ from lipgan_cli.engine.errors import InputError, LipganError
 from lipgan_cli.engine.metrics.features import BATCH, FeatureCollector, Statistics
 from lipgan_cli.engine.metrics.image import Picture
 from lipgan_cli.engine.metrics.inception import (
-    DIMENSIONS,
     Network,
     extract,
-    load_network,
     prepare,
     replaced,
 )
@@ -36,31 +34,6 @@ from lipgan_cli.engine.progress import Progress, Silent
 
 RELIABLE = 2048
 """Pictures a side below which the distance is not reliable: fewer than it has dimensions."""
-
-
-def frechet_distance(
-    real: Sequence[Path],
-    generated: Sequence[Path],
-    weights: Path,
-    device: torch.device | str = "cpu",
-    progress: Progress | None = None,
-    dimensions: int = DIMENSIONS,
-) -> float:
-    """The FID of two lists of pictures, with the Inception network in the file `weights`.
-
-    Raises:
-        InputError: fewer than two pictures a side, pictures of several sizes on one side, or
-            `weights` is not the FID network; a picture cannot be read.
-        LipganError: the distance cannot be computed from these pictures.
-    """
-    told = progress or Silent()
-    for side in (real, generated):
-        check_files(side)
-    note_few(len(real), len(generated), told)
-    network = load_network(weights, device, dimensions)
-    ours, theirs = (file_statistics(side, network, progress=told) for side in (real, generated))
-    with told.task("FID distance"):
-        return frechet(ours, theirs, told)
 
 
 def frechet(one: Statistics, other: Statistics, progress: Progress | None = None) -> float:

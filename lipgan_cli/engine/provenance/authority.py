@@ -72,6 +72,11 @@ def own_signer() -> Signer:
             with suppress(InputError, OSError, ValueError):
                 signer = _renew(place)
         certificates.check_time(signer.certificate, str(signer.path))
+    except PermissionError as error:
+        raise InputError(
+            f"the signing key in {place} belongs to somebody else: {error.strerror}",
+            "set LIPGAN_HOME to a folder of your own, or give a certificate of your own",
+        ) from error
     except (ValueError, TypeError, OSError) as error:
         raise _damage(place, str(error)) from error
     except InputError as error:
