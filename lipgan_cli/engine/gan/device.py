@@ -62,9 +62,8 @@ def fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        if torch.cpu._is_avx512_bf16_supported() and not _made_by_intel():
-            return True
-        return bool(torch.cpu._is_amx_tile_supported())
+        avx512 = torch.cpu._is_avx512_bf16_supported() and not _made_by_intel()
+        return bool(avx512 or torch.cpu._is_amx_tile_supported())
     return False
 
 
