@@ -7,7 +7,6 @@ of the clips: round the mean of pauses too, a mouth would open too far with ever
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from lipgan_cli.engine.data.dataset import Dataset
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
 from lipgan_cli.engine.media.audio import mel_windows
 from lipgan_cli.engine.metrics.protocol import speakers_of
-from lipgan_cli.engine.weights.converted import read_header
+from lipgan_cli.engine.weights.converted import read_about
 
 CLIPS = 8
 """Of each speaker, at most."""
@@ -49,8 +48,7 @@ def main(weights: Path, data: Path, gain: float, output: Path) -> None:
         mean = last.norm(last.convolution(sound)).mean((0, 2, 3))
         last.norm.weight.mul_(gain)
         last.norm.bias.mul_(gain).sub_((gain - 1) * mean)
-    about = json.loads(read_header(weights).get("about", "{}"))
-    save_packed(generator.state_dict(), output, {**about, "articulation": gain})
+    save_packed(generator.state_dict(), output, {**read_about(weights), "articulation": gain})
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ trained on from the other, so that both lie in the same valley of the loss (arXi
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
-from lipgan_cli.engine.weights.converted import read_header
+from lipgan_cli.engine.weights.converted import read_about
 
 
 def main(one: Path, other: Path, output: Path) -> None:
@@ -20,8 +19,7 @@ def main(one: Path, other: Path, output: Path) -> None:
     for name, weight in ours.items():
         if weight.is_floating_point():
             weight.lerp_(theirs[name], 0.5)
-    about = json.loads(read_header(one).get("about", "{}"))
-    save_packed(ours, output, {**about, "averaged": True})
+    save_packed(ours, output, {**read_about(one), "averaged": True})
 
 
 if __name__ == "__main__":

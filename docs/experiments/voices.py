@@ -12,7 +12,6 @@ variations. What differs is measured by how far it moves the first layer of the 
 from __future__ import annotations
 
 import copy
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ from lipgan_cli.engine.gan.generator import Block, Generator
 from lipgan_cli.engine.gan.packing import load_generator, save_packed
 from lipgan_cli.engine.media.audio import mel_windows
 from lipgan_cli.engine.metrics.protocol import speakers_of
-from lipgan_cli.engine.weights.converted import read_header
+from lipgan_cli.engine.weights.converted import read_about
 
 BALANCE = 0.5
 """Of the speakers, as in `lipgan train`."""
@@ -113,8 +112,7 @@ def main(weights: Path, data: Path, steps: int, output: Path) -> None:
         if step % 50 == 0:
             sys.stderr.write(f"{step} of {steps}: {lost / spread:.3f} of the sounds' variance\n")
             lost = spread = 0.0
-    about = json.loads(read_header(weights).get("about", "{}"))
-    save_packed(generator.state_dict(), output, {**about, "voices": steps})
+    save_packed(generator.state_dict(), output, {**read_about(weights), "voices": steps})
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import lipgan_cli
 from lipgan_cli.engine.errors import InputError
 from lipgan_cli.engine.paths import runs_dir
-from lipgan_cli.engine.weights.converted import read_header
+from lipgan_cli.engine.weights.converted import read_about
 
 BUILT_IN = Path(lipgan_cli.__file__).parent / "assets" / "generator.safetensors"
 DEFAULT = "default"
@@ -87,7 +86,7 @@ def _generator(name: str, path: Path) -> LocalGenerator:
     size = 0
     try:
         size = path.stat().st_size
-        about = json.loads(read_header(path).get("about", "{}"))
+        about = read_about(path)
         settings = about.get("config", about)
         psnr = about.get("figures", {}).get("all", {}).get("right")
         variant, data = settings.get("variant"), settings.get("dataset", settings.get("data"))

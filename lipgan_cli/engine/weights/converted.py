@@ -27,6 +27,16 @@ def read_header(path: Path) -> dict[str, str]:
         return _table(stream)[0]
 
 
+def read_about(path: Path) -> Any:
+    """What trained the weights in a file of ours; nothing where that is not told.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such file.
+    """
+    return json.loads(read_header(path).get("about", "{}"))
+
+
 def header_of(file: str, sha256: str, content: str) -> dict[str, str]:
     """The header of what is made from a published file; see `content_digest`.
 
